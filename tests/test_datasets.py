@@ -1,0 +1,346 @@
+"""The data sets: exact arrays from good files, an exact error from every kind of bad one."""
+
+import gzip
+import hashlib
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from cycnn.datasets import load_mnist, read_idx
+
+PIXELS = np.random.RandomState(0).randint(0, 256, (7, 5, 4)).astype(np.uint8)
+LABELS = np.array([3, 0, 9, 9, 1, 2, 3], np.uint8)
+FILES = {
+    "train-images": "idx3-ubyte",
+    "train-labels": "idx1-ubyte",
+    "t10k-images": "idx3-ubyte",
+    "t10k-labels": "idx1-ubyte",
+}
+
+
+def idx_bytes(array, shape=None):
+    shape = array.shape if shape is None else shape
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + array.tobytes()
+
+
+IMAGE_FILE = idx_bytes(PIXELS)
+LABEL_FILE = idx_bytes(LABELS)
+
+
+def write_mnist(folder, separator="-", compress=False, **replaced):
+    """Write the four files; ``replaced``: e.g. train_labels=other contents, None to leave out."""
+    for stem, kind in FILES.items():
+        content = IMAGE_FILE if "images" in stem else LABEL_FILE
+        content = replaced.get(stem.replace("-", "_"), content)
+        if content is not None:
+            suffix = ".gz" if compress else ""
+            data = gzip.compress(content) if compress else content
+            (folder / f"{stem}{separator}{kind}{suffix}").write_bytes(data)
+
+
+@pytest.fixture(scope="module")
+def real_folder():
+    data = os.environ.get("CYCNN_DATA")
+    if not data:
+        pytest.skip("CYCNN_DATA is not set: the real MNIST files are not here")
+    return pathlib.Path(data, "mnist")
+
+
+# ---- IDX ----
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("array", [LABELS, PIXELS], ids=["labels", "images"])
+def test_read_idx_returns_the_stored_bytes(tmp_path, array, pack):
+    path = tmp_path / "named-without-a-hint"
+    path.write_bytes(pack(idx_bytes(array)))
+    for argument in (path, str(path)):
+        out = read_idx(argument)
+        assert out.dtype == np.uint8
+        assert out.flags.writeable
+        assert out.flags.c_contiguous
+        np.testing.assert_array_equal(out, array, strict=True)
+    np.testing.assert_array_equal(read_idx(path, ndim=array.ndim), array, strict=True)
+
+
+def test_read_idx_joins_gzip_members(tmp_path):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(IMAGE_FILE[:50]) + gzip.compress(IMAGE_FILE[50:]))
+    np.testing.assert_array_equal(read_idx(path), PIXELS, strict=True)
+
+
+def test_read_idx_refuses_what_is_no_path():
+    # An int would be taken for a file descriptor, and closed.
+    with pytest.raises(TypeError) as error:
+        read_idx(0)
+    assert str(error.value) == "read_idx: `path` must be a str or os.PathLike. Received: path=0."
+
+
+@pytest.mark.parametrize("name", ["absent", "."])
+def test_read_idx_names_the_absent_file(tmp_path, name):
+    path = str(tmp_path / name)
+    with pytest.raises(FileNotFoundError) as error:
+        read_idx(path)
+    assert str(error.value) == (
+        f"read_idx: `path` must name an existing file. Received: path={path!r}."
+    )
+
+
+HUGE = struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)
+RULE = "a complete IDX file of unsigned bytes"
+# name: (contents, ndim asked for, what the file must be, what it is)
+BROKEN = {
+    "empty": (b"", None, RULE, "is truncated: 0 of 4 bytes of the magic number"),
+    "magic cut": (IMAGE_FILE[:3], None, RULE, "is truncated: 3 of 4 bytes of the magic number"),
+    "sizes cut": (IMAGE_FILE[:9], None, RULE, "is truncated: 5 of 12 bytes of sizes"),
+    "no data": (IMAGE_FILE[:16], None, RULE, "is truncated: 0 of 140 data bytes"),
+    "one byte missing": (IMAGE_FILE[:-1], None, RULE, "is truncated: 139 of 140 data bytes"),
+    "one byte more": (
+        IMAGE_FILE + b"\0",
+        None,
+        RULE,
+        "has trailing bytes after its 140 data bytes",
+    ),
+    "not IDX": (b"\x89PNG\r\n\x1a\n", None, RULE, "begins with 89 50 4e 47"),
+    "little-endian": (b"\x03\x08\0\0" + IMAGE_FILE[4:], None, RULE, "begins with 03 08 00 00"),
+    "type int32": (b"\0\0\x0c\x03" + IMAGE_FILE[4:], None, RULE, "begins with 00 00 0c 03"),
+    "no dimensions": (b"\0\0\x08\0" + IMAGE_FILE[4:], None, RULE, "begins with 00 00 08 00"),
+    "33 dimensions": (b"\0\0\x08\x21" + bytes(132), None, RULE, "begins with 00 00 08 21"),
+    "no images": (idx_bytes(PIXELS, (0, 5, 4)), 3, RULE, "announces no elements: shape (0, 5, 4)"),
+    "no rows": (idx_bytes(PIXELS, (7, 0, 4)), 3, RULE, "announces no elements: shape (7, 0, 4)"),
+    "no columns": (idx_bytes(PIXELS, (7, 5, 0)), 3, RULE, "announces no elements: shape (7, 5, 0)"),
+    "huge": (HUGE + b"abc", 3, RULE, f"is truncated: 3 of {(2**32 - 1) ** 3} data bytes"),
+    "images for labels": (
+        IMAGE_FILE,
+        1,
+        "an IDX file of labels (1 dimension)",
+        "holds images (3 dimensions)",
+    ),
+    "labels for images": (
+        LABEL_FILE,
+        3,
+        "an IDX file of images (3 dimensions)",
+        "holds labels (1 dimension)",
+    ),
+    "colour for images": (
+        idx_bytes(PIXELS[..., None]),
+        3,
+        "an IDX file of images (3 dimensions)",
+        "holds arrays with 4 dimensions",
+    ),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(("content", "ndim", "rule", "fact"), BROKEN.values(), ids=BROKEN)
+def test_read_idx_refuses_broken_contents(tmp_path, content, ndim, rule, fact, pack):
+    path = tmp_path / "file"
+    path.write_bytes(pack(content))
+    with pytest.raises(ValueError) as error:
+        read_idx(path, ndim=ndim)
+    expected = f"read_idx: `path` must name {rule}. Received: path={str(path)!r}, which {fact}."
+    assert str(error.value) == expected
+
+
+PACKED = gzip.compress(IMAGE_FILE, mtime=0)
+# The reasons in parentheses are Python's own words and differ between its versions.
+BROKEN_GZIP = {
+    "cut in its header": PACKED[:6],
+    "cut in its data": PACKED[: len(PACKED) // 2],
+    "cut in its checksum": PACKED[:-3],
+    "wrong checksum": PACKED[:-8] + bytes([PACKED[-8] ^ 1]) + PACKED[-7:],
+    "wrong length": PACKED[:-1] + b"\x01",
+    "broken block": PACKED[:10] + b"\xff" * 20 + PACKED[30:],
+    "unknown method": PACKED[:2] + b"\x07" + PACKED[3:],
+    "trailing garbage": PACKED + b"garbage",
+}
+
+
+@pytest.mark.parametrize("content", BROKEN_GZIP.values(), ids=BROKEN_GZIP)
+def test_read_idx_refuses_broken_gzip(tmp_path, content):
+    path = tmp_path / "file.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as error:
+        read_idx(path)
+    start = "read_idx: `path` must name an intact gzip file. "
+    start += f"Received: path={str(path)!r}, which cannot be decompressed ("
+    assert str(error.value).startswith(start)
+    assert str(error.value).endswith(").")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(
+    ("header", "fact"),
+    [
+        (HUGE, "is truncated"),
+        (struct.pack(">BBBB1I", 0, 0, 8, 1, 7), "has trailing bytes"),
+    ],
+    ids=["announces too much", "announces too little"],
+)
+def test_read_idx_memory_is_bounded_by_data_and_header(tmp_path, header, fact, pack):
+    # 7 bytes are announced and 64 MiB follow, or 7e28 are announced and 2 MiB follow.
+    path = tmp_path / "file"
+    path.write_bytes(pack(header + bytes((2 if header is HUGE else 64) << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=fact):
+            read_idx(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+# ---- MNIST ----
+
+
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize("separator", ["-", "."])
+def test_load_mnist_returns_images_in_0_1_and_labels(tmp_path, separator, compress):
+    test_images, test_labels = idx_bytes(PIXELS[:3]), idx_bytes(LABELS[:3])
+    write_mnist(tmp_path, separator, compress, t10k_images=test_images, t10k_labels=test_labels)
+    for folder in (tmp_path, str(tmp_path)):
+        (x_train, y_train), (x_test, y_test) = load_mnist(folder)
+        expected = (PIXELS.astype(np.float32) / np.float32(255))[..., np.newaxis]
+        np.testing.assert_array_equal(x_train, expected, strict=True)
+        np.testing.assert_array_equal(x_test, expected[:3], strict=True)
+        np.testing.assert_array_equal(y_train, LABELS.astype(np.int32), strict=True)
+        np.testing.assert_array_equal(y_test, LABELS[:3].astype(np.int32), strict=True)
+        assert x_train.flags.c_contiguous
+
+
+def test_load_mnist_prefers_the_classic_plain_file(tmp_path):
+    write_mnist(tmp_path, ".", compress=True, train_labels=b"not read")
+    write_mnist(tmp_path, ".", train_labels=b"not read")
+    write_mnist(tmp_path, "-", compress=True, train_labels=b"not read")
+    write_mnist(tmp_path)
+    assert len(load_mnist(tmp_path)[0][1]) == len(LABELS)
+
+
+@pytest.mark.parametrize("stem", FILES)
+def test_load_mnist_names_the_absent_file(tmp_path, stem):
+    write_mnist(tmp_path, **{stem.replace("-", "_"): None})
+    (tmp_path / f"{stem}-{FILES[stem]}").mkdir()  # a folder of that name is no file
+    with pytest.raises(FileNotFoundError) as error:
+        load_mnist(tmp_path)
+    kind = FILES[stem]
+    names = f"{stem}-{kind}, {stem}-{kind}.gz, {stem}.{kind}, {stem}.{kind}.gz"
+    assert str(error.value) == (
+        f"load_mnist: `folder` must contain one of {names}. Received: folder={str(tmp_path)!r}."
+    )
+
+
+def test_load_mnist_refuses_an_absent_folder(tmp_path):
+    path = str(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError) as error:
+        load_mnist(path)
+    assert str(error.value) == (
+        f"load_mnist: `folder` must be an existing folder. Received: folder={path!r}."
+    )
+
+
+def test_load_mnist_refuses_what_is_no_path():
+    with pytest.raises(TypeError) as error:
+        load_mnist(None)
+    assert str(error.value) == (
+        "load_mnist: `folder` must be a str or os.PathLike. Received: folder=None."
+    )
+
+
+# name: (replaced files, exact error with {folder} left open)
+MISMATCHED = {
+    "label 10": (
+        {"train_labels": idx_bytes(np.array([0, 1, 10, 3, 255, 5, 6], np.uint8))},
+        "load_mnist: `folder` must hold labels from 0 to 9. Received: "
+        "'{folder}/train-labels-idx1-ubyte' with label 10 at position 2.",
+    ),
+    "fewer labels": (
+        {"t10k_labels": idx_bytes(LABELS[:6])},
+        "load_mnist: `folder` must hold one label for every image. Received: "
+        "'{folder}/t10k-images-idx3-ubyte' with 7 images and "
+        "'{folder}/t10k-labels-idx1-ubyte' with 6 labels.",
+    ),
+    "other size": (
+        {"t10k_images": idx_bytes(PIXELS.reshape(7, 4, 5))},
+        "load_mnist: `folder` must hold images of one size. Received: "
+        "'{folder}/train-images-idx3-ubyte' with 5 x 4 pixels and "
+        "'{folder}/t10k-images-idx3-ubyte' with 4 x 5 pixels.",
+    ),
+    "images for labels": (
+        {"train_labels": IMAGE_FILE},
+        "read_idx: `path` must name an IDX file of labels (1 dimension). Received: "
+        "path='{folder}/train-labels-idx1-ubyte', which holds images (3 dimensions).",
+    ),
+    "labels for images": (
+        {"t10k_images": LABEL_FILE},
+        "read_idx: `path` must name an IDX file of images (3 dimensions). Received: "
+        "path='{folder}/t10k-images-idx3-ubyte', which holds labels (1 dimension).",
+    ),
+    "truncated images": (
+        {"train_images": IMAGE_FILE[:-40]},
+        "read_idx: `path` must name a complete IDX file of unsigned bytes. Received: "
+        "path='{folder}/train-images-idx3-ubyte', which is truncated: 100 of 140 data bytes.",
+    ),
+}
+
+
+@pytest.mark.skipif(os.sep != "/", reason="the expected messages spell paths with /")
+@pytest.mark.parametrize(("replaced", "message"), MISMATCHED.values(), ids=MISMATCHED)
+def test_load_mnist_refuses_files_that_do_not_fit(tmp_path, replaced, message):
+    write_mnist(tmp_path, **replaced)
+    with pytest.raises(ValueError) as error:
+        load_mnist(tmp_path)
+    assert str(error.value) == message.format(folder=tmp_path)
+
+
+def test_load_mnist_has_the_published_numbers(real_folder):
+    (x_train, y_train), (x_test, y_test) = load_mnist(real_folder)
+    for x, y, count in ((x_train, y_train, 60000), (x_test, y_test, 10000)):
+        assert x.shape == (count, 28, 28, 1)
+        assert y.shape == (count,)
+        assert x.dtype == np.float32
+        assert y.dtype == np.int32
+        assert x.min() == 0
+        assert x.max() == 1
+    train_counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(y_train).tolist() == train_counts
+    assert np.bincount(y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    # The mean and deviation that everyone normalises MNIST with.
+    assert round(float(x_train.mean(dtype=np.float64)), 4) == 0.1307
+    assert round(float(x_train.std(dtype=np.float64)), 4) == 0.3081
+
+
+def test_real_mnist_bytes_are_the_classic_files(real_folder):
+    images = read_idx(real_folder / "train-images-idx3-ubyte.gz", ndim=3)
+    content = idx_bytes(images)
+    assert hashlib.md5(content).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+
+
+def test_load_mnist_needs_no_float64_intermediate(real_folder):
+    tracemalloc.start()
+    try:
+        load_mnist(real_folder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # 220 MB are returned, and the bytes of one part live beside them; one float64 copy is 376 MB.
+    assert peak < 320e6
+
+
+# ---- the package ----
+
+
+def test_import_of_datasets_loads_no_decompressor():
+    script = (
+        "import sys, numpy, cycnn; before = set(sys.modules); import cycnn.datasets; "
+        "print(*(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name for name in run.stdout.split() if not name.startswith("cycnn.")}
+    assert loaded <= {"__future__"}
