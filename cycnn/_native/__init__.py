@@ -1,0 +1,105 @@
+"""Compiled code: the loops of cycnn, built once per instruction set, and the choice between the builds.
+
+This package knows loops, vectors and threads; it never validates, and only `run_step` allocates.
+
+`runtime`      buffers, memory, steps and programs: what a lowered model is made of
+`threads`      the thread pool of the process
+`cpu`          which instruction sets may run here
+`conv2d`       convolution by register tiles, float32: forward, gradient to the input, gradient to the kernel
+`pool2d`       maximum and average pooling and their gradients, float32
+`plain`        convolution and pooling as plain loops: float64, and the yardstick of the two above
+`elementwise`  activations, softmax, dropout, rescaling
+`losses`       losses and their gradients
+`optimizers`   parameter updates
+
+The last six are built once per instruction set, as `cycnn._native.<instruction set>.<family>`. A dense layer is a 1x1
+convolution whose image is the batch, so matrices need no family of their own.
+
+Legend of the extents: images are N x IH x IW x IC, outputs N x OH x OW x OC, kernels KH x KW x IC x OC; lower case
+letters are the loop variables over them.
+"""
+
+import importlib
+import os
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+try:
+    from cycnn._native import cpu, threads
+    from cycnn._native.runtime import Buffer, Memory, Program, Step
+except ImportError as error:
+    raise ImportError(
+        "cycnn's compiled extensions are missing: this looks like a source checkout that was not built. "
+        f"Run `pip install .` in it, and start Python in another folder. ({error})"
+    ) from error
+
+from cycnn._native.limits import available_cpus, default_threads
+
+__all__ = [
+    "Buffer", "Memory", "Program", "Step", "built", "get_num_threads", "isa", "kernels", "run_step",
+    "set_num_threads", "supported",
+]
+
+FAMILIES = ("conv2d", "pool2d", "elementwise", "losses", "optimizers")
+PLAIN_FAMILIES = ("plain", "elementwise", "losses", "optimizers")
+LEVELS = ("v4", "v3", "v2", "neon", "portable")
+
+built = tuple(level for level in LEVELS if (Path(__file__).parent / level).is_dir())
+supported = tuple(level for level in cpu.supported() if level in built)
+
+
+def _choose_isa():
+    """Return the best instruction set that is built and supported, or the one that CYCNN_ISA asks for."""
+    asked = os.environ.get("CYCNN_ISA")
+    if asked and asked not in supported:
+        raise ImportError(
+            f"CYCNN_ISA must name an instruction set that is built and that this CPU supports: "
+            f"{', '.join(supported)}. Received: CYCNN_ISA={asked!r}."
+        )
+    if not supported:
+        raise ImportError(f"cycnn was built for {', '.join(built) or 'nothing'}; this CPU supports none of it.")
+    return asked or supported[0]
+
+
+isa = _choose_isa()
+
+
+@cache
+def kernels(dtype="float32", isa=isa, plain=False):
+    """Return the step classes for a dtype: register tiles for float32, plain loops for float64.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+    isa : str, optional
+        One of `supported`; by default the one chosen at import.
+    plain : bool, optional
+        Use the plain loops for float32 too, as the tests do.
+    """
+    families = PLAIN_FAMILIES if plain or dtype == "float64" else FAMILIES
+    modules = [importlib.import_module(f"cycnn._native.{isa}.{family}") for family in families]
+    return SimpleNamespace(**{
+        name: value for module in modules for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Step) and value is not Step
+    })
+
+
+def run_step(step):
+    """Run one step now, with a workspace of its own."""
+    if step.workspace:
+        step.place_workspace(Memory(step.workspace), 0)
+    Program([step]).run()
+
+
+def set_num_threads(n):
+    """Use `n` threads, the calling one among them, from now on."""
+    threads.resize(n, available_cpus())
+
+
+def get_num_threads():
+    """Return the number of threads that work is divided among, the calling one among them."""
+    return threads.size()
+
+
+set_num_threads(default_threads())

@@ -1,0 +1,42 @@
+"""How many threads to use: what the user asks for, or what affinity and the container's quota allow."""
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def _cgroup_quota():
+    """Return the CPUs that the control group's quota allows (cgroup v2, then v1), or infinity."""
+    try:
+        quota, period = (CGROUP / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (CGROUP / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (CGROUP / "cpu/cpu.cfs_period_us").read_text()
+        except OSError:
+            return math.inf
+    if quota in ("max", "-1"):
+        return math.inf
+    return int(quota) / int(period)
+
+
+def available_cpus():
+    """Return min(CPUs in the affinity mask, ceil(quota of the control group)), at least 1."""
+    try:
+        cpus = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity mask
+        cpus = os.cpu_count() or 1
+    return max(1, min(cpus, math.ceil(min(_cgroup_quota(), cpus))))
+
+
+def default_threads():
+    """Return CYCNN_NUM_THREADS, else OMP_NUM_THREADS, else the number of available CPUs."""
+    for name in ("CYCNN_NUM_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "").split(",")[0].strip()
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+        if value and name == "CYCNN_NUM_THREADS":
+            raise ImportError(f"CYCNN_NUM_THREADS must be a positive int. Received: CYCNN_NUM_THREADS={value!r}.")
+    return available_cpus()

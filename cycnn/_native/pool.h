@@ -1,0 +1,29 @@
+/* The thread pool: one per process, started when first needed, safe to fork.
+
+   pool_run(task, context, count) runs task(context, i, scratch) for every i in 0..count-1 and returns
+   when all are done. Workers claim tasks one by one from a shared counter; the caller claims too, and
+   waits only for workers that have joined, so that a worker which the operating system has not woken
+   yet costs nothing. What a task computes must not depend on who runs it. */
+
+#ifndef CYCNN_POOL_H
+#define CYCNN_POOL_H
+
+#include <stddef.h>
+
+typedef void (*task_t)(void *context, ptrdiff_t task, char *scratch);
+
+void pool_run(task_t task, void *context, ptrdiff_t count, double cost);
+
+/* `threads` counts the caller. Threads beyond `cpus` never spin. Takes effect at the next run. */
+void pool_resize(int threads, int cpus);
+int pool_size(void);
+
+/* Give the calling thread at least `bytes` of scratch memory, and the workers of its next runs as much.
+   Returns 0 where memory is short. */
+int pool_reserve(size_t bytes);
+
+/* Denormal numbers cost 40-100 times as much as others: flush them to zero, and restore. */
+unsigned long long pool_flush_denormals(void);
+void pool_restore_denormals(unsigned long long saved);
+
+#endif

@@ -1,0 +1,38 @@
+"""What every kernel family builds on: typed blocks of memory, steps, and the program that runs them."""
+
+cdef class Buffer:
+    cdef:
+        char* data                     # NULL until bound
+        readonly tuple shape
+        readonly str dtype
+        readonly Py_ssize_t size       # elements
+        readonly Py_ssize_t nbytes
+        readonly dict cache            # packed copies of a parameter, made by the steps that read it
+        unsigned long long version     # raised whenever a parameter's values change
+        object owner                   # keeps the memory alive
+        Py_ssize_t extents[8]
+        Py_ssize_t strides[8]
+        bytes format
+        Py_ssize_t itemsize
+
+cdef class Memory:
+    cdef:
+        char* data
+        readonly Py_ssize_t nbytes
+
+cdef class Step:
+    cdef:
+        readonly Py_ssize_t workspace  # bytes wanted in the arena while the step runs
+        readonly Py_ssize_t scratch    # bytes wanted per thread
+        char* work                     # the workspace
+        object work_owner
+    cdef void run(self) noexcept nogil
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil
+    cdef void split(self, Py_ssize_t count, double cost) noexcept nogil
+
+cdef class Program:
+    cdef:
+        readonly tuple steps
+        void** calls
+        Py_ssize_t count
+        Py_ssize_t scratch

@@ -1,0 +1,164 @@
+"""Buffers, memory, steps and programs: what a lowered model is made of.
+
+A `Buffer` is a typed, C-contiguous block that may be bound late: to an array of the user's or to a place in the
+arena. A `Step` reads and writes buffers; its `run` is a C-level method without the GIL. A `Program` runs its
+steps in order in one call. Steps read `buffer.data` when they run, so a buffer may be bound anew between runs.
+"""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdlib cimport free, malloc
+
+from cycnn._native.threads cimport flush_denormals, parallel_for, reserve_scratch, restore_denormals
+
+cdef extern from "memory.h" nogil:
+    char* memory_allocate(size_t nbytes) noexcept
+    void memory_free(char* data) noexcept
+
+# name: (struct format, bytes)
+DTYPES = {
+    "float32": (b"f", 4), "float64": (b"d", 8), "uint8": (b"B", 1),
+    "int32": (b"i", 4), "int64": (b"q", 8), "uint64": (b"Q", 8),
+}
+
+
+cdef class Buffer:
+    """A typed, C-contiguous block of memory with a shape.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : str
+        A key of `DTYPES`.
+    """
+
+    def __init__(self, tuple shape, str dtype="float32"):
+        cdef Py_ssize_t axis, extent, size = 1
+        self.shape = shape
+        self.dtype = dtype
+        self.format, self.itemsize = DTYPES[dtype]
+        for axis in range(len(shape) - 1, -1, -1):
+            extent = shape[axis]
+            self.extents[axis] = extent
+            self.strides[axis] = size * self.itemsize
+            size *= extent
+        self.size = size
+        self.nbytes = size * self.itemsize
+        self.cache = {}
+        self.version = 1
+
+    @staticmethod
+    def of(array):
+        """Return a buffer bound to a C-contiguous NumPy array, which it keeps alive."""
+        buffer = Buffer(array.shape, array.dtype.name)
+        buffer.bind(array)
+        return buffer
+
+    def bind(self, array):
+        """Read and write `array`, C-contiguous and of this buffer's shape and dtype, from now on."""
+        cdef Py_buffer view
+        if array.shape != self.shape or array.dtype.name != self.dtype or not array.flags.c_contiguous:
+            raise ValueError(f"cannot bind {array.dtype} {array.shape} to {self.dtype} {self.shape}")
+        PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
+        self.data = <char*> view.buf
+        PyBuffer_Release(&view)
+        self.owner = array
+        self.touch()
+
+    def place(self, Memory memory, Py_ssize_t offset):
+        """Live at `offset` bytes into `memory` from now on."""
+        if offset < 0 or offset + self.nbytes > memory.nbytes:
+            raise ValueError(f"{self.nbytes} bytes at {offset} do not fit into {memory.nbytes}")
+        self.data = memory.data + offset
+        self.owner = memory
+        self.touch()
+
+    def touch(self):
+        """Say that the values have changed, so that packed copies of them are made anew."""
+        self.version += 1
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        if self.data == NULL:
+            raise BufferError("the buffer is not bound to memory")
+        view.buf = self.data
+        view.obj = self
+        view.len = self.nbytes
+        view.itemsize = self.itemsize
+        view.readonly = 0
+        view.format = <char*> self.format if flags & PyBUF_FORMAT else NULL
+        view.ndim = <int> len(self.shape)
+        view.shape = self.extents if flags & PyBUF_ND else NULL
+        view.strides = self.strides if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
+        view.suboffsets = NULL
+        view.internal = NULL
+
+
+cdef class Memory:
+    """One aligned block, advised to use huge pages where it is large; untouched until written."""
+
+    def __init__(self, Py_ssize_t nbytes):
+        self.data = memory_allocate(nbytes)
+        if self.data == NULL:
+            raise MemoryError(f"{nbytes} bytes ({nbytes / 2**20:.0f} MiB) could not be allocated")
+        self.nbytes = nbytes
+
+    def __dealloc__(self):
+        memory_free(self.data)
+
+
+cdef class Step:
+    """One piece of work on buffers, done by `run` without the GIL.
+
+    Most steps are divided: `run` calls `split(count, cost)`, which runs `task(i, scratch)` for every i in 0..count-1
+    on the threads of the pool; `cost` is about the number of scalar operations of all tasks together.
+    """
+
+    cdef void run(self) noexcept nogil:
+        pass
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        pass
+
+    cdef void split(self, Py_ssize_t count, double cost) noexcept nogil:
+        parallel_for(_run_task, <void*> self, count, cost)
+
+    def place_workspace(self, Memory memory, Py_ssize_t offset):
+        """Use `workspace` bytes at `offset` into `memory` while running."""
+        if offset < 0 or offset + self.workspace > memory.nbytes:
+            raise ValueError(f"{self.workspace} bytes at {offset} do not fit into {memory.nbytes}")
+        self.work = memory.data + offset
+        self.work_owner = memory
+
+
+cdef void _run_task(void* step, Py_ssize_t i, char* scratch) noexcept nogil:
+    (<Step> step).task(i, scratch)
+
+
+cdef class Program:
+    """Steps that run in order, in one call without the GIL."""
+
+    def __init__(self, steps):
+        cdef Step step
+        cdef Py_ssize_t i
+        self.steps = tuple(steps)
+        self.count = len(self.steps)
+        self.calls = <void**> malloc(max(self.count, 1) * sizeof(void*))
+        if self.calls == NULL:
+            raise MemoryError("no memory for the list of steps")
+        for i, step in enumerate(self.steps):
+            self.calls[i] = <void*> step
+            self.scratch = max(self.scratch, step.scratch)
+
+    def run(self):
+        """Run every step. Denormal numbers are flushed to zero meanwhile."""
+        cdef Py_ssize_t i
+        cdef unsigned long long saved
+        if not reserve_scratch(self.scratch):
+            raise MemoryError(f"{self.scratch} bytes of scratch memory could not be allocated")
+        with nogil:
+            saved = flush_denormals()
+            for i in range(self.count):
+                (<Step> self.calls[i]).run()
+            restore_denormals(saved)
+
+    def __dealloc__(self):
+        free(self.calls)

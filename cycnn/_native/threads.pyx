@@ -1,0 +1,40 @@
+"""The thread pool of the process (`pool.c`), for the kernels and for Python.
+
+Work is divided by the problem, never by the number of threads: results are the same bits for any number.
+"""
+
+cdef extern from "pool.h" nogil:
+    void pool_run(task_t task, void* context, Py_ssize_t count, double cost) noexcept
+    void pool_resize(int threads, int cpus) noexcept
+    int pool_size() noexcept
+    int pool_reserve(size_t nbytes) noexcept
+    unsigned long long pool_flush_denormals() noexcept
+    void pool_restore_denormals(unsigned long long saved) noexcept
+
+
+cdef void parallel_for(task_t task, void* context, Py_ssize_t count, double cost) noexcept nogil:
+    """Run `task(context, i, scratch)` for i in 0..count-1; `cost` is about their scalar operations together."""
+    pool_run(task, context, count, cost)
+
+
+cdef bint reserve_scratch(Py_ssize_t nbytes) noexcept nogil:
+    return pool_reserve(nbytes)
+
+
+cdef unsigned long long flush_denormals() noexcept nogil:
+    return pool_flush_denormals()
+
+
+cdef void restore_denormals(unsigned long long saved) noexcept nogil:
+    pool_restore_denormals(saved)
+
+
+def resize(int threads, int cpus):
+    """Use `threads` threads, the caller among them; `cpus` is how many may run at once."""
+    with nogil:
+        pool_resize(threads, cpus)
+
+
+def size():
+    """Return the number of threads, the caller among them."""
+    return pool_size()

@@ -1,0 +1,131 @@
+"""Build the compiled extensions of cycnn; everything else is in pyproject.toml.
+
+One `.pyx` serves all instruction sets: the sources of `cycnn/_native` are staged once per instruction set inside the
+build folder and each stage is compiled with its own flags, as `cycnn._native.<instruction set>.<family>`.
+
+CYCNN_DEBUG=1 turns bounds checks and assertions on; CYCNN_LIMITED_API=0 builds against the full Python API;
+CYCNN_PORTABLE=1 builds without vector extensions, as for a compiler that has none.
+"""
+
+import os
+import platform
+import shutil
+import sysconfig
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+NATIVE = Path("cycnn/_native")
+STAGES = Path("build/isa")
+
+# Compiled once, without -m flags: extension and its extra C sources.
+SHARED = {"cpu": [], "threads": ["pool.c"], "runtime": []}
+# Compiled once per instruction set.
+FAMILIES = ["elementwise"]
+
+X86_LEVELS = {
+    "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],
+    "v3": ["-mavx2", "-mfma", "-mpopcnt"],
+    "v4": ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mfma", "-mpopcnt",
+           "-mprefer-vector-width=512"],
+}
+DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
+LIMITED_API = os.environ.get("CYCNN_LIMITED_API", "1") != "0" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+PORTABLE = os.environ.get("CYCNN_PORTABLE") == "1"
+
+
+def instruction_sets():
+    """Return the flags of each instruction set that is built on this machine."""
+    machine = platform.machine().lower()
+    if PORTABLE:
+        return {"portable": []}
+    if machine in ("x86_64", "amd64"):
+        return X86_LEVELS
+    return {"neon" if machine in ("aarch64", "arm64") else "portable": []}
+
+
+def write_if_changed(target, content):
+    """Keep the time stamp of what has not changed, so that only changes are compiled again."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists() or target.read_bytes() != content:
+        target.write_bytes(content)
+
+
+def stage(isa):
+    """Copy the sources of the kernels to the build folder as the package `cycnn._native.<isa>`; return its folder."""
+    root = STAGES / isa
+    for package in ("cycnn", "cycnn/_native", f"cycnn/_native/{isa}"):
+        write_if_changed(root / package / "__init__.py", b"")
+    for name in SHARED:
+        for source in NATIVE.glob(f"{name}.pxd"):
+            write_if_changed(root / NATIVE / source.name, source.read_bytes())
+    for source in sorted([*NATIVE.glob("*.pyx"), *NATIVE.glob("*.pxd"), *NATIVE.glob("*.h")]):
+        if source.stem not in SHARED:
+            write_if_changed(root / NATIVE / isa / source.name, source.read_bytes())
+    return root
+
+
+def extension(name, sources, flags=()):
+    """Describe one extension module."""
+    always_inline = "inline __attribute__((always_inline))"  # tile sizes become constants only when inlined
+    macros = [("CYTHON_INLINE", always_inline), ("CYTHON_WITHOUT_ASSERTIONS", None)][: 1 if DEBUG else 2]
+    if LIMITED_API:
+        macros.append(("Py_LIMITED_API", "0x030B0000"))
+    if PORTABLE:
+        macros.append(("CYCNN_PORTABLE", "1"))
+    return Extension(
+        name, [str(source) for source in sources], include_dirs=[str(NATIVE)], define_macros=macros,
+        extra_compile_args=["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", *flags],
+        extra_link_args=["-s"] if platform.system() == "Linux" else [], py_limited_api=LIMITED_API,
+    )
+
+
+def extensions():
+    """Return all extension modules, cythonized."""
+    directives = {
+        "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG, "cdivision": True,
+    }
+    options = {"compiler_directives": directives, "build_dir": "build/cython", "nthreads": os.cpu_count()}
+    shared = [
+        extension(f"cycnn._native.{name}", [NATIVE / f"{name}.pyx", *(NATIVE / source for source in more)])
+        for name, more in SHARED.items()
+    ]
+    built = cythonize(shared, **options)
+    for isa, flags in instruction_sets().items():
+        root = stage(isa)
+        kernels = [
+            extension(f"cycnn._native.{isa}.{family}", [root / NATIVE / isa / f"{family}.pyx"], flags)
+            for family in FAMILIES
+        ]
+        built += cythonize(kernels, include_path=[str(root)], **options)
+    return built
+
+
+class BuildExtensions(build_ext):
+    """Compile on all processors, and say what to install where there is no compiler."""
+
+    def run(self):
+        if self.inplace:
+            for ext in self.extensions:
+                Path(self.get_ext_fullpath(ext.name)).parent.mkdir(exist_ok=True)
+        super().run()
+
+    def build_extensions(self):
+        compiler = getattr(self.compiler, "compiler_so", ["cc"])[0]
+        if shutil.which(compiler) is None:
+            raise SystemExit(
+                f"cycnn: building from source needs a C compiler, and `{compiler}` was not found. Install one "
+                "(Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; macOS: xcode-select --install), "
+                "or install a wheel: pip install --only-binary :all: cycnn"
+            )
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+
+
+setup(
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildExtensions},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED_API else {},
+)
