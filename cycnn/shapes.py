@@ -1,0 +1,171 @@
+"""Padding and output sizes of sliding windows: the one place where they are computed.
+
+Along one axis of `size` pixels, a window of `kernel` taps, `dilation` pixels apart, spans
+``span = (kernel - 1) * dilation + 1`` pixels and moves by `stride`. Its positions number
+
+    floor((size + pad_before + pad_after - span) / stride) + 1
+
+"valid" pads nothing. "same" pads such that there are ``out = ceil(size / stride)`` positions, by
+``max((out - 1) * stride + span - size, 0)`` in total, the odd pixel after, as TensorFlow and
+Keras do. With a stride above 1 this depends on the size of the image, so a window is made for an
+image of known height and width.
+
+Arguments arrive here coerced by `cycnn.validation`; what is checked is how they fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .validation import Padding, Pair, message, received
+
+# The bytes of the largest float64 array then still fit into a signed 64-bit integer.
+_MAX_ELEMENTS = 2**59
+
+
+class Window(NamedTuple):
+    """A sliding window over an image, with its padding in pixels."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_bottom: int
+    pad_left: int
+    pad_right: int
+    dilation_h: int
+    dilation_w: int
+
+
+def _span(kernel: int, dilation: int) -> int:
+    return (kernel - 1) * dilation + 1
+
+
+def _same_padding(size: int, span: int, stride: int) -> Pair:
+    out = -(-size // stride)
+    total = max((out - 1) * stride + span - size, 0)
+    return total // 2, total - total // 2
+
+
+def _window(
+    owner: str,
+    name: str,
+    kernel_size: Pair,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    input_hw: Pair,
+) -> Window:
+    """Return the window whose size the caller knows as the argument `name`."""
+    if min(input_hw) < 1:
+        rule = "have at least one row and one column of pixels"
+        what = f"height={input_hw[0]}, width={input_hw[1]}"
+        raise ValueError(message(owner, "x", rule, what))
+    span_h, span_w = _span(kernel_size[0], dilation[0]), _span(kernel_size[1], dilation[1])
+    if padding == "same":
+        pads_h = _same_padding(input_hw[0], span_h, strides[0])
+        pads_w = _same_padding(input_hw[1], span_w, strides[1])
+    elif padding == "valid":
+        pads_h = pads_w = (0, 0)
+    elif isinstance(padding, int):
+        pads_h = pads_w = (padding, padding)
+    else:
+        assert not isinstance(padding, str), padding
+        pads_h, pads_w = padding
+    padded_h, padded_w = input_hw[0] + sum(pads_h), input_hw[1] + sum(pads_w)
+    if span_h > padded_h or span_w > padded_w:
+        dilated = f" with dilation {dilation}" if dilation != (1, 1) else ""
+        rule = (
+            f"fit into the padded image of {padded_h} x {padded_w} pixels, "
+            f"but spans {span_h} x {span_w}{dilated}"
+        )
+        raise ValueError(message(owner, name, rule, received(name, kernel_size)))
+    return Window(*kernel_size, *strides, *pads_h, *pads_w, *dilation)
+
+
+def window(
+    owner: str,
+    kernel_size: Pair,
+    strides: Pair,
+    padding: Padding,
+    dilation: Pair,
+    input_hw: Pair,
+) -> Window:
+    """Return the window of a convolution over images of a given size.
+
+    Parameters
+    ----------
+    owner : str
+        What an error message names, such as "Conv2D".
+    kernel_size, strides, dilation : pair of positive int
+        Vertical, then horizontal.
+    padding : {"valid", "same"}, int or ((top, bottom), (left, right))
+        Names in lower case; numbers are pixels.
+    input_hw : pair of int
+        Height and width of the images.
+
+    Returns
+    -------
+    Window
+        Ten ints in the order that the compiled code expects.
+
+    Raises
+    ------
+    ValueError
+        If the image is empty, or the window is larger than the padded image.
+
+    Examples
+    --------
+    >>> window("Conv2D", (3, 3), (2, 2), "same", (1, 1), (28, 27))[4:8]
+    (0, 1, 1, 1)
+    """
+    return _window(owner, "kernel_size", kernel_size, strides, padding, dilation, input_hw)
+
+
+def pool_window(
+    owner: str, pool_size: Pair, strides: Pair, padding: Padding, input_hw: Pair
+) -> Window:
+    """Return the window of a pooling layer over images of a given size.
+
+    The arguments are those of `window`. Padding must be smaller than the window, for a window that
+    holds nothing but padding has no maximum and no average.
+    """
+    result = _window(owner, "pool_size", pool_size, strides, padding, (1, 1), input_hw)
+    if max(result.pad_top, result.pad_bottom) >= pool_size[0] or (
+        max(result.pad_left, result.pad_right) >= pool_size[1]
+    ):
+        rule = f"be smaller than `pool_size`={pool_size} on every side"
+        raise ValueError(message(owner, "padding", rule, received("padding", padding)))
+    return result
+
+
+def output_size(window: Window, input_hw: Pair) -> Pair:
+    """Return the height and width of what a window yields from an image of that height and width.
+
+    Examples
+    --------
+    >>> output_size(window("Conv2D", (3, 3), (2, 2), "same", (1, 1), (28, 27)), (28, 27))
+    (14, 14)
+    """
+    padded_h = input_hw[0] + window.pad_top + window.pad_bottom
+    padded_w = input_hw[1] + window.pad_left + window.pad_right
+    return (
+        (padded_h - _span(window.kernel_h, window.dilation_h)) // window.stride_h + 1,
+        (padded_w - _span(window.kernel_w, window.dilation_w)) // window.stride_w + 1,
+    )
+
+
+def check_size(owner: str, name: str, shape: Iterable[int]) -> None:
+    """Raise ValueError where an array of this shape would be too large to address.
+
+    Extents of zero count as one, so that no single extent overflows in an empty array.
+    """
+    shape = tuple(shape)
+    elements = 1
+    for extent in shape:
+        elements *= max(extent, 1)
+    if elements > _MAX_ELEMENTS:
+        rule = "have at most 2**59 elements"
+        raise ValueError(message(owner, name, rule, received(f"{name}.shape", shape)))
