@@ -1,4 +1,4 @@
-/* The vector of this build: one type, `vf`, VL floats wide, and ten inline functions.
+/* The vector of this build: one type, `vf`, VL floats wide, and eight inline functions.
 
    Every instruction set gives the same names, so the kernels are written once. The compiler's own
    vector extensions are used where they exist; a struct of four floats stands in elsewhere.
@@ -41,9 +41,7 @@ static inline vf vf_set1(float a)
 #endif
 }
 static inline vf vf_add(vf a, vf b) { return a + b; }
-static inline vf vf_mul(vf a, vf b) { return a * b; }
 static inline vf vf_fma(vf a, vf b, vf c) { return a * b + c; } /* one rounding where the CPU has FMA */
-static inline vf vf_max(vf a, vf b) { return a > b ? a : b; }
 
 #else /* no vector extensions */
 
@@ -53,9 +51,7 @@ typedef struct { float lane[VL]; } vf;
 #define VF_EACH(expression) vf out; for (int i = 0; i < VL; i++) out.lane[i] = (expression); return out
 static inline vf vf_set1(float a) { VF_EACH(a); }
 static inline vf vf_add(vf a, vf b) { VF_EACH(a.lane[i] + b.lane[i]); }
-static inline vf vf_mul(vf a, vf b) { VF_EACH(a.lane[i] * b.lane[i]); }
 static inline vf vf_fma(vf a, vf b, vf c) { VF_EACH(a.lane[i] * b.lane[i] + c.lane[i]); }
-static inline vf vf_max(vf a, vf b) { VF_EACH(a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]); }
 
 #endif
 

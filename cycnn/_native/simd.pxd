@@ -13,6 +13,4 @@ cdef extern from "simd.h" nogil:
     void vf_store(float* p, vf a) noexcept
     void vf_store_first(float* p, vf a, Py_ssize_t n) noexcept
     vf vf_add(vf a, vf b) noexcept
-    vf vf_mul(vf a, vf b) noexcept
-    vf vf_max(vf a, vf b) noexcept
     vf vf_fma(vf a, vf b, vf c) noexcept

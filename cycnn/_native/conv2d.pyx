@@ -1,0 +1,351 @@
+"""Convolution by register tiles, float32: forward and gradient to the input.
+
+    out[n, oh, ow, oc] = act(bias[oc] + sum over kh, kw, ic of
+        x[n, oh stride_h + kh dilation_h - pad_top, ow stride_w + kw dilation_w - pad_left, ic] kernel[kh, kw, ic, oc])
+
+The gradient to the input is the same sum with the roles of the channels exchanged and the taps in reverse order: one
+stride-1 correlation of dout for each of the stride_h x stride_w output phases, so that nothing is multiplied by zero.
+Both are a `Correlation`.
+
+The idea: TILE_ROWS neighbouring output pixels by 2 VL output channels stay in registers while the taps go by. In NHWC
+the taps of one kernel row are a contiguous run of KW * IC numbers of x; the kernel is packed into panels
+[OC / (2 VL)][KH * KW * IC][2 VL], so both operands are read in order. A block of the output whose windows touch the
+padding, or whose pixels would all fall into one set of the first-level cache, first copies its patch of x.
+
+Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps.
+"""
+
+from libc.stdlib cimport calloc, free
+
+from cycnn._native.runtime cimport Buffer, Memory, Step
+from .activations cimport LINEAR, activate, activation_code, chain_activation
+from .simd cimport TILE_ROWS, VL
+from .tiles cimport Taps, ceil_div, copy_patch, correlation_tile
+
+from math import gcd
+
+cdef enum:
+    PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
+    MIN_TASKS = 16       # divide small problems at least into so many tasks
+    APART = 512          # floats between pixels from which on they compete for the same cache sets
+    PANEL = 2 * VL       # channels per panel
+
+
+cdef class PackedKernel(Step):
+    """The kernel in panels [panel][tap row][tap column][c][PANEL], made again only when the kernel has changed.
+
+    Tap (a, b) of the correlation is the kernel's (first_h + a step_h, first_w + b step_w); source and output channels
+    are `c_step` and `o_step` apart in the kernel.
+    """
+
+    cdef:
+        Buffer kernel  # IN
+        Memory memory
+        float* data    # OUT
+        unsigned long long packed_version
+        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w, c_step, o_step, panels
+
+    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed):
+        cdef Py_ssize_t IC = kernel.shape[2], OC = kernel.shape[3]
+        self.kernel = kernel
+        self.KW = kernel.shape[1]
+        self.tap_rows, self.first_h, self.step_h = taps_h
+        self.tap_columns, self.first_w, self.step_w = taps_w
+        if transposed:
+            self.C, self.OC, self.c_step, self.o_step = OC, IC, 1, OC
+        else:
+            self.C, self.OC, self.c_step, self.o_step = IC, OC, OC, 1
+        self.panels = ceil_div(self.OC, PANEL)
+        self.memory = Memory(self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
+        self.data = <float*> self.memory.data
+
+    cdef void run(self) noexcept nogil:
+        if self.packed_version != self.kernel.version:
+            self.split(self.panels, 4.0 * self.kernel.size)
+            self.packed_version = self.kernel.version
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef:
+            Py_ssize_t a, b, c, o
+            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - i * PANEL)
+            Py_ssize_t width = VL if channels <= VL else PANEL
+            float* panel = self.data + i * self.tap_rows * self.tap_columns * self.C * PANEL
+            const float* tap
+        for a in range(self.tap_rows):
+            for b in range(self.tap_columns):
+                tap = <const float*> self.kernel.data + i * PANEL * self.o_step + self.C * self.OC * (
+                    (self.first_h + a * self.step_h) * self.KW + self.first_w + b * self.step_w
+                )
+                for c in range(self.C):
+                    for o in range(channels):
+                        panel[o] = tap[c * self.c_step + o * self.o_step]
+                    for o in range(channels, width):
+                        panel[o] = 0
+                    panel += width
+
+
+cdef PackedKernel packed_kernel(Buffer kernel, tuple taps_h, tuple taps_w, bint transposed):
+    """Return the packed copy that all steps with these taps share."""
+    key = (VL, taps_h, taps_w, transposed)
+    if key not in kernel.cache:
+        kernel.cache[key] = PackedKernel(kernel, taps_h, taps_w, transposed)
+    return kernel.cache[key]
+
+
+cdef struct Correlation:
+    Py_ssize_t N, SH, SW, C, OH, OW, OC, KH, KW
+    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
+    Py_ssize_t out_start, out_image, out_row, out_pixel  # where the output is: start and distances
+    Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, group, groups, tasks  # its division into tasks
+    Py_ssize_t patch                                     # floats of a block's patch
+    void* packed                                         # the PackedKernel, kept alive by the step
+
+
+cdef void divide(Correlation* c) noexcept:
+    """Divide the output into blocks whose patches fit into PATCH floats, and few blocks also by panels."""
+    cdef:
+        Py_ssize_t span_h = (c.KH - 1) * c.dilation_h + 1, span_w = (c.KW - 1) * c.dilation_w + 1, fit, most
+        Py_ssize_t pixel = c.C + VL
+    fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
+    c.blocks_w = ceil_div(c.OW, min(c.OW, max(fit, <Py_ssize_t> TILE_ROWS)))
+    c.block_w = ceil_div(c.OW, c.blocks_w)
+    fit = (PATCH // (((c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel) - span_h) // c.stride_h + 1
+    most = ceil_div(c.N * c.OH * c.blocks_w, MIN_TASKS)  # rows per block where all rows make MIN_TASKS blocks
+    c.blocks_h = ceil_div(c.OH, max(min(c.OH, fit, most), 1))
+    c.block_h = ceil_div(c.OH, c.blocks_h)
+    c.patch = ((c.block_h - 1) * c.stride_h + max(span_h, 1)) * (
+        (c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel
+    c.panels = ceil_div(c.OC, PANEL)
+    c.groups = min(c.panels, ceil_div(MIN_TASKS, max(c.N, 1) * c.blocks_h * c.blocks_w))
+    c.group = ceil_div(c.panels, c.groups)
+    c.groups = ceil_div(c.panels, c.group)
+    c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups
+
+
+cdef double cost(const Correlation* c) noexcept nogil:
+    return 2.0 * c.N * c.OH * c.OW * c.OC * max(c.KH * c.KW * c.C, 1)
+
+
+cdef inline void correlate_rows(
+    const Py_ssize_t vectors, Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel,
+    const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """Call the tile of `rows` rows with a constant in their place."""
+    if rows == 1:
+        correlation_tile(1, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 2:
+        correlation_tile(2, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 3:
+        correlation_tile(3, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 4:
+        correlation_tile(4, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 5 <= TILE_ROWS:
+        correlation_tile(5, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 6 <= TILE_ROWS:
+        correlation_tile(6, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 7 <= TILE_ROWS:
+        correlation_tile(7, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 8 <= TILE_ROWS:
+        correlation_tile(8, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 9 <= TILE_ROWS:
+        correlation_tile(9, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 10 <= TILE_ROWS:
+        correlation_tile(10, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 11 <= TILE_ROWS:
+        correlation_tile(11, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    elif rows == 12 <= TILE_ROWS:
+        correlation_tile(12, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+
+
+cdef void correlate_tile(
+    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
+    float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """Call the tile of `rows` rows and of as many vectors as `channels` fill."""
+    if channels > VL:
+        correlate_rows(2, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
+    else:
+        correlate_rows(1, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
+
+
+cdef void correlate_block(
+    const Correlation* c, const float* x, const float* bias, float* out, const float* y, int activation,
+    Py_ssize_t task, float* patch,
+) noexcept nogil:
+    """Compute one block of one image's output for one group of panels.
+
+    The epilogue applies the activation or, with the map `y` of the layer before, multiplies by its derivative.
+    """
+    cdef:
+        Py_ssize_t group = task % c.groups, block = task // c.groups
+        Py_ssize_t n = block // (c.blocks_h * c.blocks_w), oh = block // c.blocks_w % c.blocks_h * c.block_h
+        Py_ssize_t ow = block % c.blocks_w * c.block_w
+        Py_ssize_t rows = min(c.block_h, c.OH - oh), columns = min(c.block_w, c.OW - ow)
+        Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
+        Py_ssize_t height = (rows - 1) * c.stride_h + (c.KH - 1) * c.dilation_h + 1
+        Py_ssize_t width = (columns - 1) * c.stride_w + (c.KW - 1) * c.dilation_w + 1
+        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.C, source_row, p, r, t, start, stop, place, channels, i
+        const float* source
+        const float* panel
+        float panel_bias[PANEL]
+        Taps taps
+    if rows <= 0 or columns <= 0:
+        return
+    if c.C >= APART and c.C % APART == 0:
+        pixel = c.C + VL
+    source = x + n * c.SH * c.SW * c.C
+    if pixel == c.C and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:
+        source += (top * c.SW + left) * c.C
+        source_row = c.SW * c.C
+    elif c.KH > 0 and c.KW > 0:
+        copy_patch(source, c.SH, c.SW, c.C, c.C, top, left, height, width, patch, pixel)
+        source = patch
+        source_row = width * pixel
+    else:
+        source_row = 0
+    taps.rows, taps.row_step = c.KH, c.dilation_h * source_row
+    if c.dilation_w == 1 and pixel == c.C:
+        taps.segments, taps.segment_step, taps.run = 1, 0, c.KW * c.C
+    else:
+        taps.segments, taps.segment_step, taps.run = c.KW, c.dilation_w * pixel, c.C
+    for p in range(group * c.group, min((group + 1) * c.group, c.panels)):
+        channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
+        panel = (<PackedKernel> c.packed).data + p * c.KH * c.KW * c.C * PANEL
+        for i in range(PANEL):
+            panel_bias[i] = bias[p * PANEL + i] if bias != NULL and i < channels else 0
+        for r in range(rows):
+            for t in range(tiles):
+                start, stop = columns * t // tiles, columns * (t + 1) // tiles
+                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + (ow + start) * c.out_pixel + p * PANEL
+                correlate_tile(
+                    stop - start, &taps, source + r * c.stride_h * source_row + start * c.stride_w * pixel,
+                    c.stride_w * pixel, panel, panel_bias, out + place, c.out_pixel, channels,
+                )
+                if activation != LINEAR:
+                    for i in range(stop - start):
+                        if y != NULL:
+                            chain_activation(activation, y + place + i * c.out_pixel, out + place + i * c.out_pixel, channels)
+                        else:
+                            activate(activation, out + place + i * c.out_pixel, channels)
+
+
+cdef class Conv2DForward(Step):
+    """out = act(conv(x, kernel) + bias)."""
+
+    cdef:
+        Buffer x     # IN  (N, IH, IW, IC)
+        Buffer bias  # IN  (OC,) or None
+        Buffer out   # OUT (N, OH, OW, OC)
+        PackedKernel packed
+        Correlation c
+        int activation
+
+    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, tuple window, str activation):
+        cdef Correlation* c = &self.c
+        self.x, self.bias, self.out = x, bias, out
+        self.activation = activation_code(activation)
+        c.N, c.SH, c.SW, c.C = x.shape
+        c.OH, c.OW, c.OC = out.shape[1:]
+        c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
+        c.out_pixel, c.out_row, c.out_image = c.OC, c.OW * c.OC, c.OH * c.OW * c.OC
+        self.packed = packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False)
+        c.packed = <void*> self.packed
+        divide(c)
+        self.scratch = c.patch * sizeof(float)
+
+    cdef void run(self) noexcept nogil:
+        self.packed.run()
+        self.split(self.c.tasks, cost(&self.c))
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        correlate_block(
+            &self.c, <const float*> self.x.data, <const float*> self.bias.data if self.bias is not None else NULL,
+            <float*> self.out.data, NULL, self.activation, i, <float*> scratch,
+        )
+
+
+cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t pad):
+    """Return (count, first, step), dilation and padding of the taps that reach the pixels phase, phase + stride, ...
+
+    Pixel i is touched by tap k of output o where o stride + k dilation - pad = i, so k dilation = phase + pad modulo
+    the stride. These k are stride / g apart and their outputs dilation / g, g = gcd(stride, dilation); as outputs
+    fall with k, the correlation takes the taps in reverse.
+    """
+    g = gcd(stride, dilation)
+    every = stride // g
+    lowest = next((k for k in range(min(K, every)) if (phase + pad - k * dilation) % stride == 0), None)
+    if lowest is None:
+        return (0, 0, 0), 1, 0
+    count = (K - 1 - lowest) // every + 1
+    nearest = (phase + pad - lowest * dilation) // stride  # the output that tap `lowest` carries to pixel `phase`
+    return (count, lowest + (count - 1) * every, -every), dilation // g, (count - 1) * (dilation // g) - nearest
+
+
+cdef class Conv2DBackwardInput(Step):
+    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+
+    cdef:
+        Buffer dout  # IN  (N, OH, OW, OC)
+        Buffer dx    # OUT (N, IH, IW, IC)
+        Buffer y     # IN  of dx's shape, or None
+        tuple packed
+        Correlation* phases
+        Py_ssize_t count, tasks
+        int activation
+
+    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, tuple window, str activation, Buffer y):
+        KH, KW, stride_h, stride_w, pad_top, _, pad_left, _, dilation_h, dilation_w = window
+        self.dout, self.dx, self.y = dout, dx, y
+        self.activation = activation_code(activation)
+        IH, IW = dx.shape[1:3]
+        phases_h, phases_w = min(stride_h, IH), min(stride_w, IW)
+        self.phases = <Correlation*> calloc(phases_h * phases_w, sizeof(Correlation))
+        if self.phases == NULL:
+            raise MemoryError("no memory for the phases of a gradient")
+        packed = []
+        for phase_h in range(phases_h):
+            for phase_w in range(phases_w):
+                taps_h = phase_taps(phase_h, KH, stride_h, dilation_h, pad_top)
+                taps_w = phase_taps(phase_w, KW, stride_w, dilation_w, pad_left)
+                packed.append(packed_kernel(kernel, taps_h[0], taps_w[0], True))
+                self._add_phase(phase_h, phase_w, stride_h, stride_w, taps_h, taps_w, packed[len(packed) - 1])
+        self.packed = tuple(packed)
+
+    cdef _add_phase(self, Py_ssize_t phase_h, Py_ssize_t phase_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
+                    tuple taps_h, tuple taps_w, PackedKernel packed):
+        cdef Correlation* c = &self.phases[self.count]
+        _, IH, IW, IC = self.dx.shape
+        c.N, c.SH, c.SW, c.C = self.dout.shape
+        c.OC = IC
+        c.OH, c.OW = ceil_div(IH - phase_h, stride_h), ceil_div(IW - phase_w, stride_w)
+        (c.KH, _, _), c.dilation_h, c.pad_top = taps_h
+        (c.KW, _, _), c.dilation_w, c.pad_left = taps_w
+        c.stride_h = c.stride_w = 1
+        c.out_start = (phase_h * IW + phase_w) * IC
+        c.out_pixel, c.out_row, c.out_image = stride_w * IC, stride_h * IW * IC, IH * IW * IC
+        c.packed = <void*> packed
+        divide(c)
+        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float)))
+        self.tasks += c.tasks
+        self.count += 1
+
+    cdef void run(self) noexcept nogil:
+        cdef Py_ssize_t p
+        cdef double work = 0
+        for p in range(self.count):
+            (<PackedKernel> self.phases[p].packed).run()
+            work += cost(&self.phases[p])
+        self.split(self.tasks, work)
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef Py_ssize_t p = 0
+        while i >= self.phases[p].tasks:
+            i -= self.phases[p].tasks
+            p += 1
+        correlate_block(
+            &self.phases[p], <const float*> self.dout.data, NULL, <float*> self.dx.data,
+            <const float*> self.y.data if self.y is not None else NULL, self.activation, i, <float*> scratch,
+        )
+
+    def __dealloc__(self):
+        free(self.phases)

@@ -1,0 +1,126 @@
+"""Register tiles: the innermost loops of convolution, and the patches of images that they read.
+
+A tile keeps up to TILE_ROWS x 2 vectors of results in registers. `rows` and `vectors` are constants wherever these
+functions are inlined, so that the loops over them unroll and the accumulators never leave their registers.
+"""
+
+from libc.string cimport memcpy, memset
+
+from .simd cimport (
+    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first, vf_zero,
+)
+
+cdef struct Taps:
+    # The values under a window, as seen from its first one: for each row of the kernel, `segments` contiguous runs.
+    Py_ssize_t rows, row_step            # kernel rows, and the distance between them
+    Py_ssize_t segments, segment_step    # runs per row: 1, or KW where columns are dilated or pixels are apart
+    Py_ssize_t run                       # numbers per run: KW * C, or C
+
+cdef struct Pixels:
+    # The pixels that a gradient tile sums over, and where their windows start in x.
+    Py_ssize_t images, image_step
+    Py_ssize_t rows, row_step
+    Py_ssize_t columns, column_step
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline void correlation_tile(
+    Py_ssize_t rows, const Py_ssize_t vectors, const Taps* taps, const float* x, Py_ssize_t pixel,
+    const float* panel, const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """out[r][o] = bias[o] + sum over taps t of x[r][t] panel[t][o], for `rows` neighbouring pixels r."""
+    cdef:
+        tile_t acc
+        vf b[2]
+        vf a
+        const float* run
+        Py_ssize_t r, v, i, s, t
+    rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
+    for v in range(vectors):
+        b[v] = vf_load(bias + v * VL)
+        for r in range(rows):
+            acc[r][v] = b[v]
+    for i in range(taps.rows):
+        for s in range(taps.segments):
+            run = x + i * taps.row_step + s * taps.segment_step
+            for t in range(taps.run):
+                for v in range(vectors):
+                    b[v] = vf_load(panel + v * VL)
+                panel += vectors * VL
+                for r in range(rows):
+                    a = vf_set1(run[r * pixel + t])
+                    for v in range(vectors):
+                        acc[r][v] = vf_fma(a, b[v], acc[r][v])
+    for r in range(rows):
+        for v in range(vectors - 1):
+            vf_store(out + r * out_pixel + v * VL, acc[r][v])
+    v = vectors - 1
+    if channels == vectors * VL:
+        for r in range(rows):
+            vf_store(out + r * out_pixel + v * VL, acc[r][v])
+    else:
+        for r in range(rows):
+            vf_store_first(out + r * out_pixel + v * VL, acc[r][v], channels - v * VL)
+
+
+cdef inline void gradient_tile(
+    Py_ssize_t rows, const Py_ssize_t vectors, const Pixels* pixels, const float* x, const float* dpanel,
+    float* sums, Py_ssize_t sums_row, bint first,
+) noexcept nogil:
+    """sums[r][o] (+)= sum over pixels p of x[p + r] dpanel[p][o], for `rows` neighbouring taps r."""
+    cdef:
+        tile_t acc
+        vf b[2]
+        vf a
+        const float* place
+        Py_ssize_t r, v, n, oh, ow
+    rows = min(rows, <Py_ssize_t> TILE_ROWS)
+    for r in range(rows):
+        for v in range(vectors):
+            acc[r][v] = vf_zero() if first else vf_load(sums + r * sums_row + v * VL)
+    for n in range(pixels.images):
+        for oh in range(pixels.rows):
+            place = x + n * pixels.image_step + oh * pixels.row_step
+            for ow in range(pixels.columns):
+                for v in range(vectors):
+                    b[v] = vf_load(dpanel + v * VL)
+                dpanel += vectors * VL
+                for r in range(rows):
+                    a = vf_set1(place[r])
+                    for v in range(vectors):
+                        acc[r][v] = vf_fma(a, b[v], acc[r][v])
+                place += pixels.column_step
+    for r in range(rows):
+        for v in range(vectors):
+            vf_store(sums + r * sums_row + v * VL, acc[r][v])
+
+
+cdef inline void copy_patch(
+    const float* image, Py_ssize_t height, Py_ssize_t width, Py_ssize_t pixel, Py_ssize_t channels,
+    Py_ssize_t top, Py_ssize_t left, Py_ssize_t rows, Py_ssize_t columns, float* patch, Py_ssize_t patch_pixel,
+) noexcept nogil:
+    """Copy rows x columns pixels from (top, left) of an image; what lies outside of it is zero.
+
+    `pixel` and `patch_pixel` are the distances between neighbouring pixels; the first `channels` of each are copied.
+    """
+    cdef:
+        Py_ssize_t before = min(max(-left, 0), columns)
+        Py_ssize_t inside = max(min(columns, width - left), before)
+        Py_ssize_t r, c
+        const float* source
+    for r in range(rows):
+        if top + r < 0 or top + r >= height:
+            memset(patch, 0, columns * patch_pixel * sizeof(float))
+        else:
+            source = image + ((top + r) * width + left) * pixel
+            memset(patch, 0, before * patch_pixel * sizeof(float))
+            if pixel == channels and patch_pixel == channels:
+                memcpy(patch + before * channels, source + before * channels, (inside - before) * channels * sizeof(float))
+            else:
+                for c in range(before, inside):
+                    memcpy(patch + c * patch_pixel, source + c * pixel, channels * sizeof(float))
+            memset(patch + inside * patch_pixel, 0, (columns - inside) * patch_pixel * sizeof(float))
+        patch += columns * patch_pixel
