@@ -23,7 +23,9 @@ STAGES = Path("build/isa")
 # Compiled once, without -m flags: extension and its extra C sources.
 SHARED = {"cpu": [], "threads": ["pool.c"], "runtime": []}
 # Compiled once per instruction set.
-FAMILIES = ["conv2d", "conv2d_kernel", "elementwise"]
+FAMILIES = [
+    file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not in SHARED
+]
 
 X86_LEVELS = {
     "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],

@@ -27,7 +27,7 @@ from math import gcd
 cdef enum:
     PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
     MIN_TASKS = 16       # divide small problems at least into so many tasks
-    APART = 512          # floats between pixels from which on they compete for the same cache sets
+    CONFLICT = 512       # tile rows a multiple of so many floats apart share few sets of the first-level cache
     PANEL = 2 * VL       # channels per panel
 
 
@@ -191,7 +191,7 @@ cdef void correlate_block(
         Taps taps
     if rows <= 0 or columns <= 0:
         return
-    if c.C >= APART and c.C % APART == 0:
+    if c.C % CONFLICT == 0:
         pixel = c.C + VL
     source = x + n * c.SH * c.SW * c.C
     if pixel == c.C and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:

@@ -24,50 +24,50 @@ cdef enum:
     PATCH = 65536          # floats of a block's patch of x, at most (unless one row needs more)
     TASKS = 16             # parts x divisions of the taps
     SUMS = 4 * 1024 * 1024  # floats of all parts' sums, at most
-    APART = 512            # floats between pixels from which on they compete for the same cache sets
+    CONFLICT = 64          # pixels a multiple of so many floats apart share few sets of the first-level cache
     REDUCED = 4096         # floats per task of the final sum
 
 
 cdef inline void add_rows(
     const Py_ssize_t vectors, Py_ssize_t rows, const Pixels* pixels, const float* x, const float* dpanel, float* sums,
-    Py_ssize_t sums_row, bint first,
+    Py_ssize_t sums_row,
 ) noexcept nogil:
     """Call the tile of `rows` rows with a constant in their place."""
     if rows == 1:
-        gradient_tile(1, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(1, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 2:
-        gradient_tile(2, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(2, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 3:
-        gradient_tile(3, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(3, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 4:
-        gradient_tile(4, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(4, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 5 <= TILE_ROWS:
-        gradient_tile(5, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(5, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 6 <= TILE_ROWS:
-        gradient_tile(6, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(6, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 7 <= TILE_ROWS:
-        gradient_tile(7, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(7, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 8 <= TILE_ROWS:
-        gradient_tile(8, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(8, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 9 <= TILE_ROWS:
-        gradient_tile(9, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(9, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 10 <= TILE_ROWS:
-        gradient_tile(10, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(10, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 11 <= TILE_ROWS:
-        gradient_tile(11, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(11, vectors, pixels, x, dpanel, sums, sums_row)
     elif rows == 12 <= TILE_ROWS:
-        gradient_tile(12, vectors, pixels, x, dpanel, sums, sums_row, first)
+        gradient_tile(12, vectors, pixels, x, dpanel, sums, sums_row)
 
 
 cdef void add_tile(
     Py_ssize_t rows, Py_ssize_t channels, const Pixels* pixels, const float* x, const float* dpanel, float* sums,
-    Py_ssize_t sums_row, bint first,
+    Py_ssize_t sums_row,
 ) noexcept nogil:
     """Call the tile of `rows` rows and of as many vectors as `channels` fill."""
     if channels > VL:
-        add_rows(2, rows, pixels, x, dpanel, sums, sums_row, first)
+        add_rows(2, rows, pixels, x, dpanel, sums, sums_row)
     else:
-        add_rows(1, rows, pixels, x, dpanel, sums, sums_row, first)
+        add_rows(1, rows, pixels, x, dpanel, sums, sums_row)
 
 
 cdef class Conv2DBackwardKernel(Step):
@@ -113,8 +113,8 @@ cdef class Conv2DBackwardKernel(Step):
         cdef:
             Py_ssize_t span_h = (self.KH - 1) * self.dilation_h + 1, span_w = (self.KW - 1) * self.dilation_w + 1
             Py_ssize_t blocks
-        # Pixels far apart are copied closer together, but only the channels that a cut of a 1x1 kernel needs.
-        self.patch_pixel = self.IC + VL if self.IC >= APART else self.IC
+        # Pixels a multiple of 256 bytes apart would compete for few sets of the first-level cache.
+        self.patch_pixel = self.IC + VL if self.IC % CONFLICT == 0 else self.IC
         self.copies = self.patch_pixel != self.IC or self.pad_top > 0 or self.pad_left > 0 \
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW
         if self.dilation_w == 1 and self.patch_pixel == self.IC:
@@ -149,22 +149,24 @@ cdef class Conv2DBackwardKernel(Step):
         """Sum the images of one part into its sums, for one cut of the taps."""
         cdef:
             Py_ssize_t last = min((part + 1) * self.part, self.N), n = part * self.part, oh, ow
+            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), run
             float* sums = <float*> self.work + part * self.rows * self.width
-            bint first = True
+        for run in range(self.KH * self.segments if end > begin else 0):
+            memset(sums + (run * self.run_length + begin) * self.width, 0, (end - begin) * self.width * sizeof(float))
+        if cut == 0:
+            memset(sums + (self.rows - 1) * self.width, 0, self.width * sizeof(float))
         while n < last:
             oh = 0
             while oh < self.OH:
                 ow = 0
                 while ow < self.OW:
-                    self.accumulate_block(n, min(self.images, last - n), oh, ow, cut, sums, first, scratch)
-                    first = False
+                    self.accumulate_block(n, min(self.images, last - n), oh, ow, cut, sums, scratch)
                     ow += self.block_w
                 oh += self.block_h
             n += self.images
 
     cdef void accumulate_block(
-        self, Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t cut, float* sums, bint first,
-        float* scratch,
+        self, Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t cut, float* sums, float* scratch,
     ) noexcept nogil:
         cdef:
             Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length)
@@ -196,7 +198,7 @@ cdef class Conv2DBackwardKernel(Step):
         c = 0
         while c < self.OC:
             channels = min(<Py_ssize_t> PANEL, self.OC - c)
-            self.pack(n, oh, ow, c, &pixels, dpanel, sums + (self.rows - 1) * self.width + c if cut == 0 else NULL, first)
+            self.pack(n, oh, ow, c, &pixels, dpanel, sums + (self.rows - 1) * self.width + c if cut == 0 else NULL)
             for kh in range(self.KH):
                 for s in range(self.segments):
                     for t in range(tiles):
@@ -205,15 +207,15 @@ cdef class Conv2DBackwardKernel(Step):
                         add_tile(
                             stop - start, channels, &pixels,
                             x + kh * self.dilation_h * row + s * self.dilation_w * pixel + start, dpanel,
-                            sums + ((kh * self.segments + s) * self.run_length + start) * self.width + c, self.width, first,
+                            sums + ((kh * self.segments + s) * self.run_length + start) * self.width + c, self.width,
                         )
             c += PANEL
 
     cdef void pack(
         self, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t c, const Pixels* pixels, float* dpanel,
-        float* dbias, bint first,
+        float* dbias,
     ) noexcept nogil:
-        """dpanel[pixel][o] = dout of PANEL channels from c on, and dbias[o] (+)= its sum, where wanted."""
+        """dpanel[pixel][o] = dout of PANEL channels from c on, and dbias[o] += its sum, where wanted."""
         cdef:
             Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - c), vectors = 2 if channels > VL else 1
             Py_ssize_t i, r, q, v, last = channels - (vectors - 1) * VL
@@ -237,9 +239,9 @@ cdef class Conv2DBackwardKernel(Step):
                     dout += self.OC
         if dbias != NULL:
             if vectors == 2:
-                vf_store(dbias, sums[0] if first else vf_add(sums[0], vf_load(dbias)))
+                vf_store(dbias, vf_add(sums[0], vf_load(dbias)))
             dbias += (vectors - 1) * VL
-            vf_store(dbias, sums[1] if first else vf_add(sums[1], vf_load(dbias)))
+            vf_store(dbias, vf_add(sums[1], vf_load(dbias)))
 
     cdef void reduce(self, Py_ssize_t task) noexcept nogil:
         """Add the parts' sums in order and store what belongs to real channels."""

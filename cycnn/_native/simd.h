@@ -1,23 +1,22 @@
-/* The vector of this build: one type, `vf`, VL floats wide, and eight inline functions.
+/* The vector of this build: one type, `vf`, VL floats wide, and seven inline functions.
 
    Every instruction set gives the same names, so the kernels are written once. The compiler's own
    vector extensions are used where they exist; a struct of four floats stands in elsewhere.
    Tiles of TILE_ROWS x 2 vectors fill the register file and leave room for the operands:
-   12 x 2 of 32 registers, 6 x 2 of 16, and 4 x 2 where a multiplication needs one of its own. */
+   11 x 2 of 32 registers (gcc 12 spills the twelfth), 6 x 2 of 16, and 4 x 2 where a multiplication needs one of its own. */
 
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H
 
+#include <stddef.h>
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(CYCNN_PORTABLE)
 
 #if defined(__AVX512F__)
-#include <immintrin.h>
 #define VL 16
-#define TILE_ROWS 12
+#define TILE_ROWS 11
 #elif defined(__AVX2__)
-#include <immintrin.h>
 #define VL 8
 #define TILE_ROWS 6
 #elif defined(__aarch64__)
@@ -56,27 +55,15 @@ static inline vf vf_fma(vf a, vf b, vf c) { VF_EACH(a.lane[i] * b.lane[i] + c.la
 #endif
 
 static inline vf vf_zero(void) { return vf_set1(0.0f); }
-static inline vf vf_load(const float *p) { vf a; memcpy(&a, p, sizeof a); return a; }
-static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
+static inline vf vf_load(const float *p) { return *(const vf *)p; }
+static inline void vf_store(float *p, vf a) { *(vf *)p = a; }
 
-/* The first `n` lanes, 0 <= n <= VL; the others are read as zero and not written. */
+/* The first `n` lanes, 0 <= n <= VL; the others are zero. */
 static inline vf vf_load_first(const float *p, ptrdiff_t n)
 {
-#if defined(__AVX512F__) && !defined(CYCNN_PORTABLE)
-    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#else
-    vf a = vf_zero();
-    for (ptrdiff_t i = 0; i < n; i++) ((float *)&a)[i] = p[i];
-    return a;
-#endif
-}
-static inline void vf_store_first(float *p, vf a, ptrdiff_t n)
-{
-#if defined(__AVX512F__) && !defined(CYCNN_PORTABLE)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)a);
-#else
-    for (ptrdiff_t i = 0; i < n; i++) p[i] = ((const float *)&a)[i];
-#endif
+    float lanes[VL] = {0};
+    memcpy(lanes, p, (size_t)n * sizeof(float));
+    return vf_load(lanes);
 }
 
 typedef vf tile_t[TILE_ROWS][2]; /* the accumulators of one tile */

@@ -7,7 +7,7 @@ functions are inlined, so that the loops over them unroll and the accumulators n
 from libc.string cimport memcpy, memset
 
 from .simd cimport (
-    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first, vf_zero,
+    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store,
 )
 
 cdef struct Taps:
@@ -36,7 +36,8 @@ cdef inline void correlation_tile(
         tile_t acc
         vf b[2]
         vf a
-        const float* run
+        float whole[TILE_ROWS][2 * VL]  # of a tile with channels that are not there
+        const float* run[3]  # of every fourth row: x86 addresses p, p + d, p + 2 d, p + 3 d with two registers
         Py_ssize_t r, v, i, s, t
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     for v in range(vectors):
@@ -45,32 +46,36 @@ cdef inline void correlation_tile(
             acc[r][v] = b[v]
     for i in range(taps.rows):
         for s in range(taps.segments):
-            run = x + i * taps.row_step + s * taps.segment_step
+            run[0] = x + i * taps.row_step + s * taps.segment_step
+            run[1] = run[0] + 4 * pixel
+            run[2] = run[1] + 4 * pixel
             for t in range(taps.run):
                 for v in range(vectors):
                     b[v] = vf_load(panel + v * VL)
                 panel += vectors * VL
                 for r in range(rows):
-                    a = vf_set1(run[r * pixel + t])
+                    a = vf_set1(run[r // 4][r % 4 * pixel])
                     for v in range(vectors):
                         acc[r][v] = vf_fma(a, b[v], acc[r][v])
-    for r in range(rows):
-        for v in range(vectors - 1):
-            vf_store(out + r * out_pixel + v * VL, acc[r][v])
-    v = vectors - 1
+                for r in range(3):
+                    run[r] += 1
     if channels == vectors * VL:
         for r in range(rows):
-            vf_store(out + r * out_pixel + v * VL, acc[r][v])
+            for v in range(vectors):
+                vf_store(out + r * out_pixel + v * VL, acc[r][v])
     else:
         for r in range(rows):
-            vf_store_first(out + r * out_pixel + v * VL, acc[r][v], channels - v * VL)
+            for v in range(vectors):
+                vf_store(&whole[r][v * VL], acc[r][v])
+        for r in range(rows):
+            memcpy(out + r * out_pixel, whole[r], channels * sizeof(float))
 
 
 cdef inline void gradient_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Pixels* pixels, const float* x, const float* dpanel,
-    float* sums, Py_ssize_t sums_row, bint first,
+    float* sums, Py_ssize_t sums_row,
 ) noexcept nogil:
-    """sums[r][o] (+)= sum over pixels p of x[p + r] dpanel[p][o], for `rows` neighbouring taps r."""
+    """sums[r][o] += sum over pixels p of x[p + r] dpanel[p][o], for `rows` neighbouring taps r."""
     cdef:
         tile_t acc
         vf b[2]
@@ -80,7 +85,7 @@ cdef inline void gradient_tile(
     rows = min(rows, <Py_ssize_t> TILE_ROWS)
     for r in range(rows):
         for v in range(vectors):
-            acc[r][v] = vf_zero() if first else vf_load(sums + r * sums_row + v * VL)
+            acc[r][v] = vf_load(sums + r * sums_row + v * VL)
     for n in range(pixels.images):
         for oh in range(pixels.rows):
             place = x + n * pixels.image_step + oh * pixels.row_step
