@@ -5,7 +5,8 @@ This package knows loops, vectors and threads; it never validates, and only `run
 `runtime`      buffers, memory, steps and programs: what a lowered model is made of
 `threads`      the thread pool of the process
 `cpu`          which instruction sets may run here
-`conv2d`       convolution by register tiles, float32: forward, gradient to the input, gradient to the kernel
+`conv2d`       convolution by register tiles, float32: forward and gradient to the input
+`conv2d_kernel`  the same: gradient to the kernel and the bias
 `pool2d`       maximum and average pooling and their gradients, float32
 `plain`        convolution and pooling as plain loops: float64, and the yardstick of the two above
 `elementwise`  activations, softmax, dropout, rescaling
@@ -41,7 +42,7 @@ __all__ = [
     "set_num_threads", "supported",
 ]
 
-FAMILIES = ("conv2d", "pool2d", "elementwise", "losses", "optimizers")
+FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "losses", "optimizers")
 PLAIN_FAMILIES = ("plain", "elementwise", "losses", "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 

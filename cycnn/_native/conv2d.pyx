@@ -39,16 +39,16 @@ cdef class PackedKernel(Step):
     """
 
     cdef:
-        Buffer kernel  # IN
+        Buffer kernel  # IN  (KH, KW, IC, OC), or (IC, OC) for 1x1
         Memory memory
         float* data    # OUT
         unsigned long long packed_version
         Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w, c_step, o_step, panels
 
     def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed):
-        cdef Py_ssize_t IC = kernel.shape[2], OC = kernel.shape[3]
+        cdef Py_ssize_t axes = len(kernel.shape), IC = kernel.shape[axes - 2], OC = kernel.shape[axes - 1]
         self.kernel = kernel
-        self.KW = kernel.shape[1]
+        self.KW = kernel.shape[1] if axes == 4 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
         self.tap_rows, self.first_h, self.step_h = taps_h
         self.tap_columns, self.first_w, self.step_w = taps_w
         if transposed:

@@ -14,6 +14,7 @@ cdef class Buffer:
         Py_ssize_t strides[8]
         bytes format
         Py_ssize_t itemsize
+        bint readonly                  # what it is bound to may only be read
 
 cdef class Memory:
     cdef:

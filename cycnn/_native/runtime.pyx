@@ -61,6 +61,7 @@ cdef class Buffer:
         PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
         self.data = <char*> view.buf
         PyBuffer_Release(&view)
+        self.readonly = not array.flags.writeable
         self.owner = array
         self.touch()
 
@@ -69,6 +70,7 @@ cdef class Buffer:
         if offset < 0 or offset + self.nbytes > memory.nbytes:
             raise ValueError(f"{self.nbytes} bytes at {offset} do not fit into {memory.nbytes}")
         self.data = memory.data + offset
+        self.readonly = False
         self.owner = memory
         self.touch()
 
@@ -79,11 +81,13 @@ cdef class Buffer:
     def __getbuffer__(self, Py_buffer* view, int flags):
         if self.data == NULL:
             raise BufferError("the buffer is not bound to memory")
+        if self.readonly and flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
+            raise BufferError("the buffer is bound to read-only memory")
         view.buf = self.data
         view.obj = self
         view.len = self.nbytes
         view.itemsize = self.itemsize
-        view.readonly = 0
+        view.readonly = self.readonly
         view.format = <char*> self.format if flags & PyBUF_FORMAT else NULL
         view.ndim = <int> len(self.shape)
         view.shape = self.extents if flags & PyBUF_ND else NULL

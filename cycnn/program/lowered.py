@@ -1,0 +1,124 @@
+"""A model lowered for one batch size and mode: native steps bound to memory, and their inputs and outputs."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cycnn._native import Buffer, Program, kernels
+from cycnn.program.emission import Emission
+from cycnn.program.fusion import fuse
+from cycnn.program.graph import Graph, Value
+
+if TYPE_CHECKING:
+    from cycnn.models import Sequential
+
+
+class Lowered:
+    """A program ready to run.
+
+    Attributes
+    ----------
+    output : ndarray
+        The predictions of the last run; written over by the next.
+    losses : ndarray or None
+        One loss per row of the predictions.
+    gradients : list of ndarray
+        Of the mean loss, in the order of the model's trainable variables (mode "gradients").
+    key : ndarray of uint64
+        Seed and step of dropout.
+    nbytes : int
+        Size of the arena.
+    lock : threading.Lock
+        Held during `run`; to be held by who reads the outputs while other threads may run the program.
+    """
+
+    def __init__(self, graph: Graph, emission: Emission, x: Value, output: Value, gradients: list[Value]) -> None:
+        memory = emission.place()
+        self.nbytes: int = memory.nbytes
+        self.lock = threading.RLock()
+        self.program = Program(emission.steps)
+        self.key = np.zeros(2, np.uint64)
+        self._x = emission.buffers[x]
+        self._y = None if graph.targets is None else emission.buffers[graph.targets]
+        if graph.key in emission.buffers:
+            emission.buffers[graph.key].bind(self.key)
+        self.output = np.asarray(emission.buffers[output])
+        self.losses = None if graph.losses is None else np.asarray(emission.buffers[graph.losses])
+        self.gradients = [np.asarray(emission.buffers[gradient]) for gradient in gradients]
+
+    def run(self, x: NDArray[Any], y: NDArray[Any] | None = None) -> None:
+        """Run on a batch, which is read in place.
+
+        Parameters
+        ----------
+        x : ndarray
+            C-contiguous, of exactly the shape and dtype that the program was lowered for.
+        y : ndarray, optional
+            The targets, likewise; for every mode but "predict".
+        """
+        with self.lock:
+            self._x.bind(x)
+            if self._y is not None and y is not None:
+                self._y.bind(y)
+            self.program.run()
+
+    def predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+        """Run on a batch and copy the predictions to `out`."""
+        with self.lock:
+            self.run(x)
+            out[...] = self.output
+
+
+def lower(model: Sequential, batch_size: int, mode: str, input_dtype: str) -> Lowered:
+    """Lower a built model to a program.
+
+    Parameters
+    ----------
+    model : Sequential
+    batch_size : int
+    mode : {"predict", "evaluate", "train", "gradients"}
+        How far to go: predictions; losses too; gradients and updates too; gradients without updates.
+    input_dtype : str
+        Of the batches that will be bound.
+
+    Returns
+    -------
+    Lowered
+    """
+    training = mode in ("train", "gradients")
+    graph = Graph(model.dtype, training)
+    x = graph.input((batch_size, *model.input_shape[1:]), input_dtype)
+    output = model.lower(graph, x)
+    if output.root is x:  # a model that only reshapes
+        output = graph.rescale(output, 1.0, 0.0)
+    if mode != "predict":
+        model.loss.lower(graph, output)
+    fuse(graph)
+    emission = Emission(kernels(model.dtype), training)
+    for node in graph.nodes:
+        node.forward(emission)
+    gradients = _emit_backward(model, graph, emission, mode) if training else []
+    outside = [value for value in (x, graph.targets, graph.key) if value is not None]
+    emission.outside.update(value.root for value in outside)
+    for value in (x, output, graph.losses, graph.targets, *gradients):
+        if value is not None:
+            emission.keep(value)
+    return Lowered(graph, emission, x, output, gradients)
+
+
+def _emit_backward(model: Sequential, graph: Graph, emission: Emission, mode: str) -> list[Value]:
+    """Emit the nodes' backward steps in reverse, then the updates; return the gradients of the parameters."""
+    for node in reversed(graph.nodes):
+        if node.out.requires_gradient:
+            node.backward(emission)
+    gradients = []
+    for variable in model.trainable_variables:
+        gradient = emission.gradient(variable)
+        if mode == "train":
+            emission.append(model.optimizer.update_step(emission.kernels, variable, emission.use(gradient)))
+        gradients.append(gradient)
+    return gradients if mode == "gradients" else []
