@@ -240,7 +240,7 @@ cdef class Conv2DForward(Step):
         Correlation c
         int activation
 
-    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, tuple window, str activation):
+    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, window, str activation):
         cdef Correlation* c = &self.c
         self.x, self.bias, self.out = x, bias, out
         self.activation = activation_code(activation)
@@ -293,7 +293,7 @@ cdef class Conv2DBackwardInput(Step):
         Py_ssize_t count, tasks
         int activation
 
-    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, tuple window, str activation, Buffer y):
+    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
         KH, KW, stride_h, stride_w, pad_top, _, pad_left, _, dilation_h, dilation_w = window
         self.dout, self.dx, self.y = dout, dx, y
         self.activation = activation_code(activation)

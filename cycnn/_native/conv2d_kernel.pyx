@@ -88,7 +88,7 @@ cdef class Conv2DBackwardKernel(Step):
         Py_ssize_t reduced                       # rows of the sums per task of the final sum
         bint copies, reducing
 
-    def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, tuple window):
+    def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
         self.x, self.dout, self.dkernel, self.dbias = x, dout, dkernel, dbias
         self.N, self.IH, self.IW, self.IC = x.shape
         _, self.OH, self.OW, self.OC = dout.shape

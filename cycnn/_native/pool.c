@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -14,8 +15,8 @@
 
 /* Work below this many scalar operations is not worth waking anyone for (about 5 microseconds). */
 #define SMALL_WORK 50000.0
-/* Pauses before a waiting thread sleeps: some tens of microseconds. */
-#define SPINS 2000
+/* Nanoseconds that a waiting thread spins before it sleeps: about what waking it would cost. */
+#define SPIN 50000
 #define SCRATCH_ALIGNMENT 4096
 
 /* The state of the current run in one word: its number, whether workers may still join, how many have. */
@@ -36,11 +37,12 @@ static struct {
     ptrdiff_t count;
     size_t scratch_bytes;
     pthread_t *workers;
-    int started, wanted, spins;
+    int started, wanted;
+    int64_t spin; /* SPIN, or 0 with more threads than processors */
 } pool = {
     .owner = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER,
     .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER,
-    .wanted = 0, .spins = SPINS,
+    .spin = SPIN,
 };
 
 static _Thread_local struct { char *data; size_t bytes; int inside; } self;
@@ -54,6 +56,13 @@ static inline void pause_cpu(void)
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
+}
+
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
 }
 
 unsigned long long pool_flush_denormals(void)
@@ -140,10 +149,32 @@ static int serve(uint64_t state)
 
 static int is_new(uint64_t state, uint64_t seen) { return (state & OPEN) && RUN_OF(state) != seen; }
 
+/* Spin until a run opens that is new to this worker, for a while; returns whether one has. */
+static int spin_for_run(uint64_t seen)
+{
+    int64_t end = nanoseconds() + pool.spin;
+    do {
+        for (int i = 0; i < 64; i++) {
+            if (is_new(atomic_load(&pool.state), seen)) return 1;
+            pause_cpu();
+        }
+    } while (nanoseconds() < end && !atomic_load(&pool.stop));
+    return 0;
+}
+
+static void sleep_for_run(uint64_t seen)
+{
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.sleepers, 1);
+    while (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop))
+        pthread_cond_wait(&pool.wake, &pool.lock);
+    atomic_fetch_sub(&pool.sleepers, 1);
+    pthread_mutex_unlock(&pool.lock);
+}
+
 static void *work(void *unused)
 {
     uint64_t seen = 0, state;
-    int spins = 0;
     (void)unused;
     pool_flush_denormals();
     self.inside = 1;
@@ -151,18 +182,8 @@ static void *work(void *unused)
         state = atomic_load(&pool.state);
         if (is_new(state, seen)) {
             if (serve(state)) seen = RUN_OF(state);
-            spins = 0;
-        } else if (spins < pool.spins) {
-            spins++;
-            pause_cpu();
-        } else {
-            pthread_mutex_lock(&pool.lock);
-            atomic_fetch_add(&pool.sleepers, 1);
-            while (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop))
-                pthread_cond_wait(&pool.wake, &pool.lock);
-            atomic_fetch_sub(&pool.sleepers, 1);
-            pthread_mutex_unlock(&pool.lock);
-            spins = 0;
+        } else if (!spin_for_run(seen)) {
+            sleep_for_run(seen);
         }
     }
     return NULL;
@@ -209,7 +230,7 @@ void pool_resize(int threads, int cpus)
     pthread_mutex_lock(&pool.owner);
     stop_workers();
     pool.wanted = threads - 1;
-    pool.spins = threads <= cpus ? SPINS : 0;
+    pool.spin = threads <= cpus ? SPIN : 0;
     pthread_mutex_unlock(&pool.owner);
 }
 
@@ -217,10 +238,13 @@ int pool_size(void) { return pool.wanted + 1; }
 
 static void wait_for_workers(void)
 {
-    for (int i = 0; i < pool.spins; i++) {
-        if (!(atomic_load(&pool.state) & ACTIVE)) return;
-        pause_cpu();
-    }
+    int64_t end = nanoseconds() + pool.spin;
+    do {
+        for (int i = 0; i < 64; i++) {
+            if (!(atomic_load(&pool.state) & ACTIVE)) return;
+            pause_cpu();
+        }
+    } while (nanoseconds() < end);
     pthread_mutex_lock(&pool.lock);
     atomic_store(&pool.waiting, 1);
     while (atomic_load(&pool.state) & ACTIVE) pthread_cond_wait(&pool.finished, &pool.lock);

@@ -38,3 +38,26 @@ def resize(int threads, int cpus):
 def size():
     """Return the number of threads, the caller among them."""
     return pool_size()
+
+
+cdef void _divide_often(void* context, Py_ssize_t task, char* scratch) noexcept nogil:
+    cdef:
+        Py_ssize_t i
+        double x = 1e300
+    for i in range(<Py_ssize_t> (<double*> context)[0]):
+        x = x / 1.0000001
+    (<double*> context)[1 + task] = x
+
+
+def divide_often(Py_ssize_t tasks, Py_ssize_t divisions, Py_ssize_t runs):
+    """Run `tasks` equal tasks of so many dependent divisions each, `runs` times: the yardstick of the pool's benchmark.
+
+    At most 63 tasks.
+    """
+    cdef:
+        double context[64]
+        Py_ssize_t i
+    context[0] = divisions
+    with nogil:
+        for i in range(runs):
+            pool_run(_divide_often, context, tasks, 1e9)
