@@ -1,5 +1,6 @@
 /* The exponential and the hyperbolic tangent of a float without branches, so that the compiler can turn a
-   loop over them into vectors. Largest error 1.0 and 1.5 units in the last place. */
+   loop over them into vectors. Largest error, measured over every float with and without FMA: 1.03 and 1.34 units in
+   the last place. Results of the exponential below 2^-125, twice the smallest normal number, are zero. */
 
 #ifndef CYCNN_EXP_H
 #define CYCNN_EXP_H
@@ -8,11 +9,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* 2^n e^r with x = n ln 2 + r, |r| <= ln 2 / 2, and the Taylor polynomial of e^r. */
+/* 2^n e^r with x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial for e^r (Cephes). */
 static inline float exp_float(float x)
 {
     const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves an integer in the low bits */
-    float clipped = x < -87.0f ? -87.0f : x > 88.7f ? 88.7f : x;
+    const float lowest = -86.6433945f, highest = 88.7228394f; /* -125 ln 2, and where floats end */
+    float clipped = x < lowest ? lowest : x > highest ? highest : x;
     float shifted = clipped * 1.44269504f + round, n = shifted - round;
     float r = (clipped - n * 0.693359375f) + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
@@ -28,8 +30,8 @@ static inline float exp_float(float x)
     bits = ((bits + 126u) << 23) & 0x7f800000u; /* 2^(n-1), so that n = 128 does not overflow */
     memcpy(&half_power, &bits, 4);
     y = p * half_power * 2.0f;
-    y = x < -87.0f ? 0.0f : y;
-    return x > 88.7228390f ? INFINITY : y;
+    y = x < lowest ? 0.0f : y;
+    return x > highest ? INFINITY : y;
 }
 
 /* An odd polynomial near zero, 1 - 2 / (e^2|x| + 1) elsewhere (Cephes). */
