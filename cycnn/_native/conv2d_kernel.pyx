@@ -81,9 +81,10 @@ cdef class Conv2DBackwardKernel(Step):
         Py_ssize_t N, IH, IW, IC, OH, OW, OC, KH, KW
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
         Py_ssize_t segments, run_length          # per kernel row: contiguous runs of taps, and their length
-        Py_ssize_t images, block_h, block_w      # of a block
+        Py_ssize_t images, block_h, block_w      # images, rows and columns of pixels in a block
+        Py_ssize_t blocks_h, blocks_w, blocks    # blocks of an image, and of all
         Py_ssize_t patch_h, patch_w, patch_pixel  # of a block's patch of one image
-        Py_ssize_t parts, part, cuts, cut        # parts and images in each; cuts of a run and taps in each
+        Py_ssize_t parts, cuts, cut              # parts of the blocks; cuts of a run, and taps in each
         Py_ssize_t width, rows                   # of a part's sums: channels in whole vectors, taps and one for the bias
         Py_ssize_t reduced                       # rows of the sums per task of the final sum
         bint copies, reducing
@@ -95,15 +96,7 @@ cdef class Conv2DBackwardKernel(Step):
         (self.KH, self.KW, self.stride_h, self.stride_w, self.pad_top, _, self.pad_left, _, self.dilation_h,
          self.dilation_w) = window
         self._choose_blocks()
-        self.width = ceil_div(self.OC, VL) * VL
-        self.rows = self.KH * self.KW * self.IC + 1
-        self.reduced = max(1, REDUCED // self.width)
-        self.parts = max(1, min(self.N, TASKS, SUMS // (self.rows * self.width)))
-        self.part = ceil_div(self.N, self.parts)
-        self.parts = ceil_div(self.N, self.part) if self.N else 0
-        self.cuts = max(1, min(ceil_div(TASKS, max(self.parts, 1)), self.run_length // TILE_ROWS))
-        self.cut = ceil_div(self.run_length, self.cuts)
-        self.images = min(self.images, max(self.part, 1))
+        self._choose_parts()
         self.workspace = self.parts * self.rows * self.width * sizeof(float)
         self.scratch = sizeof(float) * self.images * (
             self.patch_h * self.patch_w * self.patch_pixel + self.block_h * self.block_w * PANEL)
@@ -111,26 +104,38 @@ cdef class Conv2DBackwardKernel(Step):
     cdef _choose_blocks(self):
         """Choose blocks of about PIXELS pixels whose patches of x fit into PATCH floats."""
         cdef:
-            Py_ssize_t span_h = (self.KH - 1) * self.dilation_h + 1, span_w = (self.KW - 1) * self.dilation_w + 1
-            Py_ssize_t blocks
-        # Pixels a multiple of 256 bytes apart would compete for few sets of the first-level cache.
+            Py_ssize_t span_h = (self.KH - 1) * self.dilation_h + 1, span_w = (self.KW - 1) * self.dilation_w + 1, fit
         self.patch_pixel = self.IC + VL if self.IC % CONFLICT == 0 else self.IC
         self.copies = self.patch_pixel != self.IC or self.pad_top > 0 or self.pad_left > 0 \
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW
+        self.blocks_w = ceil_div(self.OW, PIXELS)
+        self.block_w = ceil_div(self.OW, self.blocks_w)
+        self.patch_w = (self.block_w - 1) * self.stride_w + span_w
+        fit = (PATCH // (self.patch_w * self.patch_pixel) - span_h) // self.stride_h + 1
+        self.blocks_h = ceil_div(self.OH, max(1, min(self.OH, ceil_div(PIXELS, self.block_w), fit)))
+        self.block_h = ceil_div(self.OH, self.blocks_h)
+        self.patch_h = (self.block_h - 1) * self.stride_h + span_h
+        self.images = 1
+        if self.blocks_h * self.blocks_w == 1:
+            fit = PATCH // (self.patch_h * self.patch_w * self.patch_pixel)
+            self.images = max(1, min(PIXELS // (self.OH * self.OW), fit, ceil_div(self.N, TASKS)))
+        self.blocks = ceil_div(self.N, self.images) * self.blocks_h * self.blocks_w
+
+    cdef _choose_parts(self):
+        """Divide the blocks into parts and, where these are few, the taps of a run into cuts of whole tiles."""
         if self.dilation_w == 1 and self.patch_pixel == self.IC:
             self.segments, self.run_length = 1, self.KW * self.IC
         else:
             self.segments, self.run_length = self.KW, self.IC
-        blocks = ceil_div(self.OW, min(self.OW, PIXELS))
-        self.block_w = ceil_div(self.OW, blocks)
-        self.patch_w = (self.block_w - 1) * self.stride_w + span_w
-        fit = (PATCH // (self.patch_w * self.patch_pixel) - span_h) // self.stride_h + 1
-        blocks = ceil_div(self.OH, max(1, min(self.OH, ceil_div(PIXELS, self.block_w), fit)))
-        self.block_h = ceil_div(self.OH, blocks)
-        self.patch_h = (self.block_h - 1) * self.stride_h + span_h
-        self.images = 1
-        if self.block_h == self.OH and self.block_w == self.OW:
-            self.images = max(1, min(PIXELS // (self.OH * self.OW), PATCH // (self.patch_h * self.patch_w * self.patch_pixel)))
+        self.width = ceil_div(self.OC, VL) * VL
+        self.rows = self.KH * self.KW * self.IC + 1
+        self.reduced = max(1, REDUCED // self.width)
+        self.parts = min(self.blocks, max(1, min(TASKS, SUMS // (self.rows * self.width))))
+        self.cut = ceil_div(self.run_length, ceil_div(TASKS, max(self.parts, 1)))
+        self.cut = min(ceil_div(self.cut, TILE_ROWS) * TILE_ROWS, self.run_length)
+        self.cuts = ceil_div(self.run_length, self.cut)
+        if self.copies and self.KH * self.KW == 1:
+            self.patch_pixel = self.cut + VL  # a cut of a 1x1 kernel needs no other channels
 
     cdef void run(self) noexcept nogil:
         cdef double work = 2.0 * self.N * self.OH * self.OW * self.OC * self.rows
@@ -146,51 +151,43 @@ cdef class Conv2DBackwardKernel(Step):
             self.accumulate(i // self.cuts, i % self.cuts, <float*> scratch)
 
     cdef void accumulate(self, Py_ssize_t part, Py_ssize_t cut, float* scratch) noexcept nogil:
-        """Sum the images of one part into its sums, for one cut of the taps."""
+        """Sum one part of the blocks into its sums, for one cut of the taps."""
         cdef:
-            Py_ssize_t last = min((part + 1) * self.part, self.N), n = part * self.part, oh, ow
-            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), run
+            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), run, block
             float* sums = <float*> self.work + part * self.rows * self.width
-        for run in range(self.KH * self.segments if end > begin else 0):
+        for run in range(self.KH * self.segments):
             memset(sums + (run * self.run_length + begin) * self.width, 0, (end - begin) * self.width * sizeof(float))
         if cut == 0:
             memset(sums + (self.rows - 1) * self.width, 0, self.width * sizeof(float))
-        while n < last:
-            oh = 0
-            while oh < self.OH:
-                ow = 0
-                while ow < self.OW:
-                    self.accumulate_block(n, min(self.images, last - n), oh, ow, cut, sums, scratch)
-                    ow += self.block_w
-                oh += self.block_h
-            n += self.images
+        for block in range(self.blocks * part // self.parts, self.blocks * (part + 1) // self.parts):
+            self.accumulate_block(block, begin, end, sums, scratch)
 
     cdef void accumulate_block(
-        self, Py_ssize_t n, Py_ssize_t images, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t cut, float* sums, float* scratch,
+        self, Py_ssize_t block, Py_ssize_t begin, Py_ssize_t end, float* sums, float* scratch,
     ) noexcept nogil:
         cdef:
-            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length)
-            Py_ssize_t tiles = ceil_div(end - begin, TILE_ROWS), top = oh * self.stride_h - self.pad_top
-            Py_ssize_t left = ow * self.stride_w - self.pad_left
+            Py_ssize_t n = block // (self.blocks_h * self.blocks_w) * self.images
+            Py_ssize_t oh = block // self.blocks_w % self.blocks_h * self.block_h
+            Py_ssize_t ow = block % self.blocks_w * self.block_w
+            Py_ssize_t top = oh * self.stride_h - self.pad_top, left = ow * self.stride_w - self.pad_left
             Py_ssize_t image = self.IH * self.IW * self.IC, row = self.IW * self.IC, pixel = self.IC
-            Py_ssize_t c, kh, s, t, start, stop, i, channels
-            bint only_cut = self.copies and self.KH * self.KW == 1  # copy no more than the cut's channels
+            Py_ssize_t first = begin if self.KH * self.KW == 1 else 0  # of the channels that are copied
+            Py_ssize_t tiles = ceil_div(end - begin, TILE_ROWS), c, kh, s, t, start, stop, i, channels
             const float* x = <const float*> self.x.data + n * image
             float* dpanel = scratch + self.images * self.patch_h * self.patch_w * self.patch_pixel
             Pixels pixels
-        if begin >= end:
-            return
-        pixels.images, pixels.rows = images, min(self.block_h, self.OH - oh)
+        pixels.images, pixels.rows = min(self.images, self.N - n), min(self.block_h, self.OH - oh)
         pixels.columns = min(self.block_w, self.OW - ow)
+        if pixels.rows <= 0 or pixels.columns <= 0:
+            return
         if self.copies:
-            pixel = self.cut + VL if only_cut else self.patch_pixel
-            for i in range(images):
+            pixel = self.patch_pixel
+            for i in range(pixels.images):
                 copy_patch(
-                    x + i * image + (begin if only_cut else 0), self.IH, self.IW, self.IC,
-                    end - begin if only_cut else self.IC, top, left, self.patch_h, self.patch_w,
-                    scratch + i * self.patch_h * self.patch_w * pixel, pixel,
+                    x + i * image + first, self.IH, self.IW, self.IC, end - begin if self.KH * self.KW == 1 else self.IC,
+                    top, left, self.patch_h, self.patch_w, scratch + i * self.patch_h * self.patch_w * pixel, pixel,
                 )
-            x = scratch - (begin if only_cut else 0)
+            x = scratch - first
             row, image = self.patch_w * pixel, self.patch_h * self.patch_w * pixel
         else:
             x += top * row + left * pixel
@@ -198,7 +195,7 @@ cdef class Conv2DBackwardKernel(Step):
         c = 0
         while c < self.OC:
             channels = min(<Py_ssize_t> PANEL, self.OC - c)
-            self.pack(n, oh, ow, c, &pixels, dpanel, sums + (self.rows - 1) * self.width + c if cut == 0 else NULL)
+            self.pack(n, oh, ow, c, &pixels, dpanel, sums + (self.rows - 1) * self.width + c if begin == 0 else NULL)
             for kh in range(self.KH):
                 for s in range(self.segments):
                     for t in range(tiles):
