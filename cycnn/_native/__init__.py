@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "losses", "optimizers")
-PLAIN_FAMILIES = ("plain", "elementwise", "losses", "optimizers")
+PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "losses", "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if (Path(__file__).parent / level).is_dir())
