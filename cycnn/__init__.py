@@ -1,1 +1,78 @@
-"""Convolutional networks for CPUs in one small wheel."""
+"""Convolutional networks for CPUs in one small wheel.
+
+`layers`, `models`      what a network is made of, with Keras's names
+`losses`, `metrics`, `optimizers`, `initializers`, `callbacks`
+                        what `compile` and `fit` are told, by name or as objects
+`ops`                   the same operations on NumPy arrays, with their gradients
+`datasets`              readers of images, and 1,797 digits that are part of the package
+`utils`                 `set_random_seed`
+
+All of these are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._native import get_num_threads, set_num_threads
+
+if TYPE_CHECKING:
+    from . import (
+        callbacks,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        utils,
+    )
+    from .config import show_config
+    from .gradient_check import check_gradients
+    from .layers import Input
+    from .models import Sequential
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Input",
+    "Sequential",
+    "__version__",
+    "callbacks",
+    "check_gradients",
+    "datasets",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "set_num_threads",
+    "show_config",
+    "utils",
+]
+
+_HOMES = {
+    "Input": "layers",
+    "Sequential": "models",
+    "check_gradients": "gradient_check",
+    "show_config": "config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'cycnn' has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
+    value = getattr(module, name) if name in _HOMES else module
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -67,6 +67,23 @@ def non_negative_int(owner: str, name: str, value: object) -> int:
     return _ints(owner, name, value, (value,), 0, "be a non-negative int")[0]
 
 
+def positive_ints(owner: str, name: str, value: object) -> tuple[int, ...]:
+    """Return a sequence of ints of at least 1 as a tuple."""
+    rule = "be a tuple of positive ints"
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(message(owner, name, rule, received(name, value)))
+    if not value:
+        raise ValueError(message(owner, name, rule, received(name, value)))
+    return _ints(owner, name, value, value, 1, rule)
+
+
+def boolean(owner: str, name: str, value: object) -> bool:
+    """Return `value` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(message(owner, name, "be True or False", received(name, value)))
+    return bool(value)
+
+
 def positive_pair(owner: str, name: str, value: object) -> Pair:
     """Return a positive int, or a pair of them, as a pair (vertical, horizontal)."""
     rule = "be a positive int or a pair of them"
@@ -158,7 +175,7 @@ def seed(owner: str, value: object) -> int | None:
     return int(result)
 
 
-def _array(owner: str, name: str, value: object) -> NDArray[Any]:
+def any_array(owner: str, name: str, value: object) -> NDArray[Any]:
     """Return `value` as an array of any dtype, without copying one that is an array already."""
     try:
         return np.asarray(value)
@@ -166,6 +183,21 @@ def _array(owner: str, name: str, value: object) -> NDArray[Any]:
         rule = "be an array of numbers, all rows of the same length"
         what = f"{name} of type {type(value).__name__}"
         raise ValueError(message(owner, name, rule, what)) from error
+
+
+def not_floats(owner: str, name: str, value: object, dtype: np.dtype[Any]) -> TypeError:
+    """Return the error for an array of `dtype` where floats are wanted."""
+    expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
+    remedy = ""
+    if dtype.kind in "iu":
+        remedy = (
+            f'Convert it with {expression}.astype("float32") / 255, '
+            "or put a Rescaling layer in front."
+        )
+    elif dtype.kind in "fb":
+        remedy = f'Convert it with {expression}.astype("float32").'
+    rule = "be a float32 or float64 array"
+    return TypeError(message(owner, name, rule, f"{name}.dtype={dtype}", remedy))
 
 
 def float_array(
@@ -177,19 +209,9 @@ def float_array(
     `dtype` is the type of the result; without it arrays keep theirs, and lists become float32.
     `ndim=None` allows any rank.
     """
-    array = _array(owner, name, value)
+    array = any_array(owner, name, value)
     if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8):
-        expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
-        remedy = ""
-        if array.dtype.kind in "iu":
-            remedy = (
-                f'Convert it with {expression}.astype("float32") / 255, '
-                "or put a Rescaling layer in front."
-            )
-        elif array.dtype.kind in "fb":
-            remedy = f'Convert it with {expression}.astype("float32").'
-        rule = "be a float32 or float64 array"
-        raise TypeError(message(owner, name, rule, f"{name}.dtype={array.dtype}", remedy))
+        raise not_floats(owner, name, value, array.dtype)
     if ndim is not None and array.ndim != ndim:
         rule = f"have {ndim} dimension{'s' if ndim != 1 else ''}"
         raise ValueError(message(owner, name, rule, received(f"{name}.shape", array.shape)))
@@ -204,7 +226,7 @@ def labels(owner: str, name: str, value: object, num_classes: int) -> NDArray[np
 
     Each must be one of 0, 1, ..., num_classes - 1.
     """
-    array = _array(owner, name, value)
+    array = any_array(owner, name, value)
     expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
     if array.dtype.kind not in "iu" and array.size > 0:
         remedy = ""

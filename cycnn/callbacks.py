@@ -1,0 +1,124 @@
+"""What happens between the steps of training, as in Keras.
+
+A callback is told when training, evaluation, prediction, an epoch or a batch begins and ends.
+`logs` are the loss and the metrics so far. A callback may set `self.model.stop_training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .validation import message, received
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+Logs: TypeAlias = dict[str, Any] | None
+
+
+class Callback:
+    """Base of all callbacks: methods that do nothing.
+
+    Attributes
+    ----------
+    model : Sequential
+        The model that is trained.
+    params : dict
+        "epochs", "steps" (batches in an epoch) and "verbose".
+
+    Examples
+    --------
+    >>> class StopWhenGood(Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.stop_training = logs["accuracy"] > 0.99
+    """
+
+    model: Sequential
+    params: dict[str, Any]
+
+    def set_model(self, model: Sequential) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def on_train_begin(self, logs: Logs = None) -> None: ...
+    def on_train_end(self, logs: Logs = None) -> None: ...
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None: ...
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None: ...
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None: ...
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None: ...
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self.on_batch_end(batch, logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None: ...
+    def on_test_end(self, logs: Logs = None) -> None: ...
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None: ...
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None: ...
+    def on_predict_begin(self, logs: Logs = None) -> None: ...
+    def on_predict_end(self, logs: Logs = None) -> None: ...
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None: ...
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None: ...
+
+
+class History(Callback):
+    """The loss and the metrics of each epoch; `fit` returns one.
+
+    Attributes
+    ----------
+    epoch : list of int
+        The epochs that were completed, from 0.
+    history : dict of str to list of float
+        Values by name, such as "loss" and "val_accuracy", one for each epoch.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: list[int] = []
+        self.history: dict[str, list[float]] = {}
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self.epoch = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class CallbackList:
+    """Callbacks that are told the same things in turn.
+
+    Parameters
+    ----------
+    callbacks : iterable of Callback
+    model : Sequential
+    params : dict
+        See `Callback`.
+    """
+
+    def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
+        self.callbacks = list(callbacks)
+        for callback in self.callbacks:
+            callback.set_model(model)
+            callback.set_params(params)
+
+    def notify(self, event: str, *arguments: Any) -> None:
+        """Call the method named `event` of each callback."""
+        for callback in self.callbacks:
+            getattr(callback, event)(*arguments)
+
+
+def check(owner: str, callbacks: object) -> list[Callback]:
+    """Return one callback or a list of them as a list."""
+    if callbacks is None:
+        return []
+    found: list[Any] = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    if not all(isinstance(callback, Callback) for callback in found):
+        rule = "be a list of Callback objects"
+        raise TypeError(message(owner, "callbacks", rule, received("callbacks", callbacks)))
+    return found

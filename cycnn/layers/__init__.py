@@ -1,0 +1,73 @@
+"""Layers, with Keras's names, arguments, defaults and order of weights.
+
+`base`            what all layers share: parameters, shapes, configuration
+`convolutional`   Conv2D
+`pooling`         maximum and average over windows and over whole images
+`core`            Input, Dense, Flatten, Activation
+`activations`     ReLU, Softmax
+`regularization`  Dropout
+`preprocessing`   Rescaling
+
+Images are ``(batch, height, width, channels)``.
+"""
+
+from typing import Any
+
+from .activations import ReLU, Softmax
+from .base import Layer, Variable
+from .convolutional import Conv2D
+from .core import Activation, Dense, Flatten, Input
+from .pooling import (
+    AveragePooling2D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPooling2D,
+)
+from .preprocessing import Rescaling
+from .regularization import Dropout
+
+# Keras's shorter names.
+MaxPool2D = MaxPooling2D
+AvgPool2D = AveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalAvgPool2D = GlobalAveragePooling2D
+
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "AvgPool2D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "Layer",
+    "MaxPool2D",
+    "MaxPooling2D",
+    "ReLU",
+    "Rescaling",
+    "Softmax",
+    "Variable",
+    "deserialize",
+    "serialize",
+]
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """Return the class and the arguments of a layer as plain JSON values, for `deserialize`."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+
+
+def deserialize(config: dict[str, Any]) -> Layer:
+    """Return the layer that `serialize` described, without its parameters' values."""
+    cls = globals().get(config["class_name"])
+    if not (isinstance(cls, type) and issubclass(cls, Layer)):
+        raise ValueError(
+            f"layers.deserialize: `class_name` must name one of cycnn's layers. "
+            f"Received: class_name={config['class_name']!r}."
+        )
+    return cls.from_config(config["config"])

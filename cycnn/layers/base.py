@@ -1,0 +1,271 @@
+"""What every layer is made of: parameters, shapes and a configuration.
+
+A layer is data and four methods. `build` makes the parameters for a shape of input,
+`compute_output_shape` says what comes out, `lower` says in terms of a graph what is computed, and
+`get_config` returns the constructor's arguments. Nothing is computed here: a model is lowered to a
+program, and programs compute.
+
+Shapes are tuples whose first extent is the batch, None where it is open.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import initializers, validation
+from .._native import Buffer
+from ..shapes import check_size
+from ..validation import message, received
+
+if TYPE_CHECKING:
+    from ..program.graph import Graph, Value
+
+Shape: TypeAlias = tuple[Any, ...]
+
+ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")
+
+
+class Variable:
+    """A parameter: an array that steps of a program read and update in place.
+
+    Parameters
+    ----------
+    value : ndarray
+        float32 or float64, C-contiguous; kept, not copied.
+    name : str
+        What it is to its layer: "kernel", "bias".
+    path : str
+        Name of the layer and of the parameter, as in "conv2d/kernel".
+    trainable : bool
+        Whether training updates it.
+    """
+
+    def __init__(self, value: NDArray[Any], name: str, path: str = "", trainable: bool = True) -> None:
+        self.value = value
+        self.name = name
+        self.path = path or name
+        self.trainable = trainable
+        self.buffer = Buffer.of(value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.value.dtype.name
+
+    def numpy(self) -> NDArray[Any]:
+        """Return a copy of the value."""
+        return self.value.copy()
+
+    def assign(self, value: ArrayLike) -> None:
+        """Set the value to an array of the same shape."""
+        array = np.asarray(value)
+        if array.shape != self.shape:
+            what = received("value.shape", array.shape)
+            raise ValueError(message(self.path, "value", f"have the shape {self.shape}", what))
+        np.copyto(self.value, array, casting="same_kind")
+        self.buffer.touch()
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+class Layer:
+    """Base of all layers.
+
+    A subclass lists its constructor's own arguments in `arguments`, stores them coerced under the
+    same names, and sets every parameter to None until `build` makes it.
+
+    Parameters
+    ----------
+    name : str, optional
+        Unique within a model; by default the class's name in snake case, numbered by the model.
+    trainable : bool
+        Whether training updates the parameters, True by default.
+    dtype : {"float32", "float64"}, optional
+        Of the parameters and of everything computed; the same for all layers of a model.
+    input_shape : tuple of int, optional
+        Shape of the input without the batch, for the first layer of a model that has no `Input`.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    axes: ClassVar[tuple[str, ...]] = ()  # what the input's axes are called; () for any
+    takes_integers: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: str | None = None,
+        input_shape: tuple[int, ...] | None = None,
+        **unknown: object,
+    ) -> None:
+        for argument, value in unknown.items():
+            rule = "be left out, for the layer has no such argument"
+            raise TypeError(message(self.owner, argument, rule, received(argument, value)))
+        if name is not None and (not isinstance(name, str) or not name):
+            raise TypeError(message(self.owner, "name", "be a non-empty string", received("name", name)))
+        self.named = name is not None
+        self.name = name or snake_case(type(self).__name__)
+        self._trainable = validation.boolean(self.owner, "trainable", trainable)
+        floats = ("float32", "float64")
+        self.dtype = validation.choice(self.owner, "dtype", dtype or "float32", floats)
+        self.input_shape = input_shape and validation.positive_ints(self.owner, "input_shape", input_shape)
+        self.built = False
+
+    @property
+    def owner(self) -> str:
+        """What error messages call this layer."""
+        return type(self).__name__
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the parameters for an input of this shape."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output, or raise ValueError if the input does not fit."""
+        return self.check_input(input_shape)
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        """Append to `graph` what this layer computes from `x`; return the output."""
+        raise NotImplementedError
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Return the multiplications by a parameter for one row of input."""
+        return 0
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain JSON values."""
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        return config | {name: _plain(getattr(self, name)) for name in self.arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return the layer that `get_config` described, without its parameters' values."""
+        return cls(**config)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The parameters, in the order of Keras's weights."""
+        return [value for value in vars(self).values() if isinstance(value, Variable)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training updates the parameters."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = validation.boolean(self.owner, "trainable", value)
+        for variable in self.variables:
+            variable.trainable = value
+
+    def count_params(self) -> int:
+        """Return the number of numbers in the parameters."""
+        return sum(variable.value.size for variable in self.variables)
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Return copies of the parameters."""
+        return [variable.numpy() for variable in self.variables]
+
+    def set_weights(self, weights: list[NDArray[Any]]) -> None:
+        """Set all parameters, or none of them if an array does not fit."""
+        assign_all(self.owner, self.variables, weights)
+
+    def astype(self, dtype: str) -> Self:
+        """Return a copy of the layer whose parameters are copies of another type."""
+        clone = copy.copy(self)
+        clone.dtype = dtype
+        for name, value in vars(self).items():
+            if isinstance(value, Variable):
+                array = value.value.astype(dtype)
+                setattr(clone, name, Variable(array, value.name, value.path, value.trainable))
+        return clone
+
+    def add_weight(self, name: str, shape: tuple[int, ...], initializer: Callable[..., NDArray[Any]]) -> Variable:
+        """Return a new parameter with initial values."""
+        value = np.array(initializer(shape, dtype=self.dtype), dtype=self.dtype, order="C")
+        if value.shape != shape:
+            rule = f"return an array of the shape {shape}"
+            what = f"an array of the shape {value.shape}"
+            raise ValueError(message(self.owner, f"{name}_initializer", rule, what))
+        return Variable(value, name, f"{self.name}/{name}", self.trainable)
+
+    def check_input(self, input_shape: Shape) -> Shape:
+        """Return `input_shape` if its axes are as many and as long as this layer needs."""
+        if self.axes and len(input_shape) != len(self.axes):
+            remedy = ""
+            if len(self.axes) == len(input_shape) + 1 == 4:
+                remedy = "Add an axis of one channel with x[..., np.newaxis]."
+            rule = f"have the {len(self.axes)} axes ({', '.join(self.axes)})"
+            what = received("input_shape", input_shape)
+            raise ValueError(message(self.owner, "input_shape", rule, what, remedy))
+        return input_shape
+
+    def check_kernel(self, kernel: Variable | None, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if the kernel would be too large, or was made for another input."""
+        check_size(self.owner, "kernel", shape)
+        if kernel is not None and kernel.shape != shape:
+            rule = f"have {kernel.shape[-2]} channels, for which the layer was built"
+            what = f"{shape[-2]} channels"
+            raise ValueError(message(self.owner, "input_shape", rule, what))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+def assign_all(owner: str, variables: list[Variable], weights: object) -> None:
+    """Assign one array to each variable, after all of them have been checked."""
+    if not isinstance(weights, (list, tuple)):
+        what = f"weights of type {type(weights).__name__}"
+        raise TypeError(message(owner, "weights", "be a list of arrays", what))
+    if len(weights) != len(variables):
+        rule = f"have {len(variables)} arrays, one for each parameter"
+        raise ValueError(message(owner, "weights", rule, received("len(weights)", len(weights))))
+    arrays = [np.asarray(weight) for weight in weights]
+    for i, (variable, array) in enumerate(zip(variables, arrays, strict=True)):
+        if array.dtype.kind not in "fiu":
+            what = received(f"weights[{i}].dtype", str(array.dtype))
+            raise TypeError(message(owner, f"weights[{i}]", "be an array of real numbers", what))
+        if array.shape != variable.shape:
+            rule = f"have the shape {variable.shape} of {variable.path}"
+            what = received(f"weights[{i}].shape", array.shape)
+            raise ValueError(message(owner, f"weights[{i}]", rule, what))
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def snake_case(name: str) -> str:
+    """Return a class's name as Keras would write it in a layer's: "Conv2D" becomes "conv2d"."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def activation_name(owner: str, value: str | None) -> str:
+    """Return the name of an activation function; None stands for "linear"."""
+    return validation.choice(owner, "activation", "linear" if value is None else value, ACTIVATIONS)
+
+
+def channels_last(owner: str, value: str | None) -> str:
+    """Return "channels_last", the only order of axes."""
+    if value not in (None, "channels_last"):
+        what = received("data_format", value)
+        raise ValueError(message(owner, "data_format", "be 'channels_last'", what))
+    return "channels_last"
+
+
+def _plain(value: Any) -> Any:
+    """Return a stored argument as a JSON value."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if callable(value):
+        return initializers.serialize(value)
+    return value

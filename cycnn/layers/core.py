@@ -1,0 +1,175 @@
+"""Layers that most networks have: the input, dense layers, flattening, activation functions."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from .. import initializers, validation
+from ..validation import message, received
+from .base import Layer, Shape, Variable, activation_name, channels_last
+
+if TYPE_CHECKING:
+    from ..program.graph import Graph, Value
+
+
+class Input(Layer):
+    """Say what shape the data have, as the first of a model's layers.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one row of data: height, width and channels of an image.
+    dtype : {"float32", "float64"}, optional
+        The type that the model computes in, "float32" by default; data of other types are
+        converted batch by batch.
+    **base
+        `name`, as of all layers.
+
+    Examples
+    --------
+    >>> Input((28, 28, 1)).shape
+    (28, 28, 1)
+    """
+
+    arguments = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...], *, dtype: str | None = None, **base: Any) -> None:
+        super().__init__(dtype=dtype, **base)
+        self.shape = validation.positive_ints(self.owner, "shape", shape)
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        return x
+
+
+class Dense(Layer):
+    """Multiply by a learned matrix, add a bias, apply an activation function.
+
+    Parameters
+    ----------
+    units : int
+        Number of outputs.
+    activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}, optional
+    use_bias : bool
+        Whether to add a bias to each unit, True by default.
+    kernel_initializer, bias_initializer : str or Initializer
+        "glorot_uniform" and "zeros" by default.
+    **base
+        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
+
+    Notes
+    -----
+    Input ``(batch, ..., channels)``, output ``(batch, ..., units)``.
+    Parameters: kernel ``(channels, units)``, bias ``(units,)``.
+
+    Examples
+    --------
+    >>> Dense(10, activation="softmax").compute_output_shape((None, 128))
+    (None, 10)
+    """
+
+    arguments = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | None = None,
+        *,
+        use_bias: bool = True,
+        kernel_initializer: object = "glorot_uniform",
+        bias_initializer: object = "zeros",
+        **base: Any,
+    ) -> None:
+        super().__init__(**base)
+        owner = self.owner
+        self.units = validation.positive_int(owner, "units", units)
+        self.activation = activation_name(owner, activation)
+        self.use_bias = validation.boolean(owner, "use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, owner=owner, name="kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, owner=owner, name="bias_initializer")
+        self.kernel: Variable | None = None
+        self.bias: Variable | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        shape = (input_shape[-1], self.units)
+        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
+        if self.use_bias:
+            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) < 2:
+            what = received("input_shape", input_shape)
+            raise ValueError(message(self.owner, "input_shape", "have at least 2 axes", what))
+        self.check_kernel(self.kernel, (input_shape[-1], self.units))
+        return (*input_shape[:-1], self.units)
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        assert self.kernel is not None
+        y = graph.dense(x, self.kernel, self.bias)
+        return graph.activation(y, self.activation)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return prod(input_shape[1:]) * self.units
+
+
+class Flatten(Layer):
+    """Lay the values of each row out along one axis, the last axis fastest.
+
+    Parameters
+    ----------
+    data_format : {"channels_last"}, optional
+        The only order of axes.
+    **base
+        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
+
+    Notes
+    -----
+    Input ``(batch, ...)``, output ``(batch, product of the other extents)``.
+
+    Examples
+    --------
+    >>> Flatten().compute_output_shape((None, 7, 7, 64))
+    (None, 3136)
+    """
+
+    arguments = ("data_format",)
+
+    def __init__(self, data_format: str | None = None, **base: Any) -> None:
+        super().__init__(**base)
+        self.data_format = channels_last(self.owner, data_format)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, *extents = self.check_input(input_shape)
+        return (batch, prod(extents))
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        return graph.reshape(x, self.compute_output_shape(x.shape)[1:])
+
+
+class Activation(Layer):
+    """Apply an activation function.
+
+    Parameters
+    ----------
+    activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}
+    **base
+        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
+
+    Notes
+    -----
+    The output has the input's shape.
+
+    Examples
+    --------
+    >>> Activation("tanh").compute_output_shape((None, 28, 28, 6))
+    (None, 28, 28, 6)
+    """
+
+    arguments = ("activation",)
+
+    def __init__(self, activation: str | None, **base: Any) -> None:
+        super().__init__(**base)
+        self.activation = activation_name(self.owner, activation)
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        return graph.activation(x, self.activation)

@@ -1,0 +1,66 @@
+"""The table that `Sequential.summary` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .layers.base import Shape
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+HEADERS = ("Layer (type)", "Output shape", "Parameters", "Multiply-adds")
+
+
+def lines(model: Sequential, batch_size: int) -> list[str]:
+    """Return the table of a model's layers, totals below it."""
+    rows: list[tuple[str, ...]] = []
+    total = 0
+    shapes = model.compute_shapes(model.input_shape) if model.built else []
+    for i, layer in enumerate(model.layers):
+        shape, parameters, multiply_adds = "?", "not built", "?"
+        if shapes:
+            work = layer.multiply_adds(shapes[i])
+            total += work
+            shape, parameters = _shape(shapes[i + 1]), f"{layer.count_params():,}"
+            multiply_adds = f"{work:,}"
+        rows.append((f"{layer.name} ({type(layer).__name__})", shape, parameters, multiply_adds))
+    result = [f"Model: {model.name}", *_table(rows)]
+    if not shapes:
+        return [*result, "The model is built when it sees its first data, or by build(input_shape)."]
+    count = model.count_params()
+    trainable = sum(variable.value.size for variable in model.trainable_variables)
+    itemsize = 8 if model.dtype == "float64" else 4
+    result += [
+        f"Parameters: {count:,} ({_bytes(count * itemsize)}), {trainable:,} trainable",
+        f"Multiply-adds: {total:,} for one row of data",
+    ]
+    memory = f"Memory: {_bytes(model.memory('predict', batch_size))} to predict"
+    if model.compiled:
+        memory += f", {_bytes(model.memory('train', batch_size))} to train"
+    return [*result, f"{memory} a batch of {batch_size}, beside parameters and data"]
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Return rows under the headers: words to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
+
+    def line(cells: tuple[str, ...]) -> str:
+        left = (cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True))
+        right = (cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True))
+        return "  ".join((*left, *right)).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return [rule, line(HEADERS), rule, *map(line, rows), rule]
+
+
+def _shape(shape: Shape) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _bytes(count: int) -> str:
+    """Return a number of bytes in the unit that keeps it short."""
+    if count < 1000:
+        return f"{count} bytes"
+    power = min((len(str(count)) - 1) // 3, 3)
+    return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB')[power - 1]}"
