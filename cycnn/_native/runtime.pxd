@@ -8,7 +8,7 @@ cdef class Buffer:
         readonly Py_ssize_t size       # elements
         readonly Py_ssize_t nbytes
         readonly dict cache            # packed copies of a parameter, made by the steps that read it
-        unsigned long long version     # raised whenever a parameter's values change
+        readonly unsigned long long version  # raised whenever a parameter's values change
         object owner                   # keeps the memory alive
         Py_ssize_t extents[8]
         Py_ssize_t strides[8]
