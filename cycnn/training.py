@@ -6,7 +6,7 @@ are kept, so that batches of the same size are lowered once.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,6 +19,10 @@ from .metrics import Metric
 from .metrics import check as check_metrics
 from .optimizers import Optimizer
 from .progress import progress
+
+if TYPE_CHECKING:
+    from .batches import Batch
+    from .program import Lowered
 
 
 class Trainer(Execution):
@@ -235,6 +239,13 @@ class Trainer(Execution):
     def memory(self, mode: str, batch_size: int) -> int:
         """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
         return self._lower(mode, batch_size, self.dtype).nbytes
+
+    def gradient_program(self, owner: str, x: ArrayLike, y: ArrayLike) -> tuple[Batch, Lowered]:
+        """Return a checked batch, and the program that computes its losses and gradients."""
+        self._require(owner, compiled=True)
+        data = self._data(owner, x, y, None, whole=True)
+        self._build_for(data)
+        return next(data.iterate()), self._program("gradients", data.rows, data.x_dtype)
 
     def _on_batch(
         self, owner: str, mode: str, x: ArrayLike, y: ArrayLike, return_dict: bool
