@@ -168,13 +168,27 @@ cdef void correlate_tile(
         correlate_rows(1, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
 
 
+cdef void finish_row(
+    int activation, const float* y, float* out, Py_ssize_t pixels, Py_ssize_t pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """Apply the epilogue to some channels of a row of pixels, `pixel` apart, while they are in the cache."""
+    cdef Py_ssize_t i
+    if pixel == channels:  # nothing between the pixels: one long loop
+        pixels, channels = 1, pixels * channels
+    for i in range(pixels):
+        if y != NULL:
+            chain_activation(activation, y + i * pixel, out + i * pixel, channels)
+        else:
+            activate(activation, out + i * pixel, channels)
+
+
 cdef void correlate_block(
     const Correlation* c, const float* x, const float* bias, float* out, const float* y, int activation,
     Py_ssize_t task, float* patch,
 ) noexcept nogil:
     """Compute one block of one image's output for one group of panels.
 
-    The epilogue applies the activation or, with the map `y` of the layer before, multiplies by its derivative.
+    The epilogue applies the activation or, with the output `y` of the layer before, multiplies by its derivative.
     """
     cdef:
         Py_ssize_t group = task % c.groups, block = task // c.groups
@@ -221,12 +235,9 @@ cdef void correlate_block(
                     stop - start, &taps, source + r * c.stride_h * source_row + start * c.stride_w * pixel,
                     c.stride_w * pixel, panel, panel_bias, out + place, c.out_pixel, channels,
                 )
-                if activation != LINEAR:
-                    for i in range(stop - start):
-                        if y != NULL:
-                            chain_activation(activation, y + place + i * c.out_pixel, out + place + i * c.out_pixel, channels)
-                        else:
-                            activate(activation, out + place + i * c.out_pixel, channels)
+            if activation != LINEAR:
+                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + p * PANEL
+                finish_row(activation, y + place if y != NULL else NULL, out + place, columns, c.out_pixel, channels)
 
 
 cdef class Conv2DForward(Step):
