@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 import reference
+from guard_pages import guarded
+from helpers import assert_adjoint, assert_same, integers
+
 from cycnn import _native
 from cycnn._native import Buffer, kernels, run_step
 from cycnn.shapes import Window, output_size
-from guard_pages import guarded
-from helpers import assert_adjoint, assert_same, integers
 
 BACK_ENDS = [(isa, dtype) for isa in _native.supported for dtype in ("float32", "float64")]
 CHANNELS = (1, 3, 7, 8, 9, 16, 17, 31, 32, 33, 65)
@@ -136,8 +137,9 @@ def test_max_backward_is_exact(back_end, geometry, channels):
         expected = reference.max_pool2d_backward(chained, index, window, hw)
         dx = max_backward(isa, dout, index, x.shape, window, activation, y)
         assert_same(dx, expected.astype(dtype))
-    assert_same(max_backward(isa, dout, index, x.shape, window), max_backward(
-        isa, dout, index, x.shape, window, "linear", y))
+    assert_same(
+        max_backward(isa, dout, index, x.shape, window), max_backward(isa, dout, index, x.shape, window, "linear", y)
+    )
 
 
 @pytest.mark.parametrize("channels", (1, 7, 16, 33))
@@ -228,10 +230,15 @@ def test_results_do_not_depend_on_threads(back_end, geometry, threads, channels)
     for count in (1, 2, 5):
         threads(count)
         y, index = max_forward(isa, x, window)
-        results.append((
-            y, index, max_backward(isa, dout, index, x.shape, window, "tanh", y),
-            average_forward(isa, x, window), average_backward(isa, dout, x.shape, window, "tanh", x),
-        ))
+        results.append(
+            (
+                y,
+                index,
+                max_backward(isa, dout, index, x.shape, window, "tanh", y),
+                average_forward(isa, x, window),
+                average_backward(isa, dout, x.shape, window, "tanh", x),
+            )
+        )
     for others in zip(*results, strict=True):
         assert_same(others[1], others[0])
         assert_same(others[2], others[0])
