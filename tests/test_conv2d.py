@@ -83,8 +83,8 @@ def arrays(case):
     """Return small integers for x, kernel, bias and dout."""
     n, hw, ic, oc, w = case
     rng = np.random.default_rng(zlib.crc32(case_name(case).encode()))
-    shapes = (n, *hw, ic), (w.kernel_h, w.kernel_w, ic, oc), (oc,), (n, *shapes.output_size(w, hw), oc)
-    return tuple(integers(rng, shape) for shape in shapes)
+    extents = (n, *hw, ic), (w.kernel_h, w.kernel_w, ic, oc), (oc,), (n, *shapes.output_size(w, hw), oc)
+    return tuple(integers(rng, shape) for shape in extents)
 
 
 @functools.cache
