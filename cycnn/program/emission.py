@@ -53,6 +53,10 @@ class Emission:
         self.spans[root].last = now
         return self.buffers[value]
 
+    def views(self, value: Value | None) -> list[Buffer]:
+        """Return the buffers of a value in all the shapes in which steps see it."""
+        return [buffer for seen, buffer in self.buffers.items() if value is not None and seen.root is value.root]
+
     def keep(self, value: Value) -> None:
         """Let a value live to the end of the program."""
         self.use(value)

@@ -42,10 +42,8 @@ class Lowered:
         self.lock = threading.RLock()
         self.program = Program(emission.steps)
         self.key = np.zeros(2, np.uint64)
-        self._x = emission.buffers[x]
-        self._y = None if graph.targets is None else emission.buffers[graph.targets]
-        if graph.key in emission.buffers:
-            emission.buffers[graph.key].bind(self.key)
+        self._x, self._y = emission.views(x), emission.views(graph.targets)
+        _bind(emission.views(graph.key), self.key)
         self.output = np.asarray(emission.buffers[output])
         self.losses = None if graph.losses is None else np.asarray(emission.buffers[graph.losses])
         self.gradients = [np.asarray(emission.buffers[gradient]) for gradient in gradients]
@@ -61,9 +59,9 @@ class Lowered:
             The targets, likewise; for every mode but "predict".
         """
         with self.lock:
-            self._x.bind(x)
-            if self._y is not None and y is not None:
-                self._y.bind(y)
+            _bind(self._x, x)
+            if y is not None:
+                _bind(self._y, y)
             self.program.run()
 
     def predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:
@@ -71,6 +69,12 @@ class Lowered:
         with self.lock:
             self.run(x)
             out[...] = self.output
+
+
+def _bind(buffers: list[Buffer], array: NDArray[Any]) -> None:
+    """Let a value from outside be `array`."""
+    for buffer in buffers:
+        buffer.bind(array.reshape(buffer.shape))
 
 
 def lower(model: Sequential, batch_size: int, mode: str, input_dtype: str) -> Lowered:
