@@ -152,6 +152,9 @@ def inputs(owner: str, name: str, x: object, dtype: str, takes_integers: bool) -
         raise ValueError(message(owner, name, rule, what))
     if takes_integers and array.dtype.name in _INTEGERS:
         return array, _INTEGERS[array.dtype.name]
+    if takes_integers and array.dtype.kind in "iu":
+        rule = "be an array of floats, or of integers that fit into an int64"
+        raise TypeError(message(owner, name, rule, f"{name}.dtype={array.dtype}"))
     if array.dtype.kind != "f":
         raise validation.not_floats(owner, name, x, array.dtype)
     return array, dtype

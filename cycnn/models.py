@@ -106,6 +106,9 @@ class Sequential(Trainer):
             what = received("input_shape", input_shape)
             raise TypeError(message("Sequential", "input_shape", "be a tuple of ints", what))
         extents = validation.positive_ints("Sequential", "input_shape", tuple(input_shape[1:]))
+        if self._shapes and self._shapes[0][1:] != extents:
+            rule = f"be {self._shapes[0]}, for which the model was built"
+            raise ValueError(message("Sequential", "input_shape", rule, received("input_shape", input_shape)))
         shapes = self.compute_shapes((None, *extents))
         for layer, shape in zip(self._layers, shapes[:-1], strict=True):
             self._build_layer(layer, shape)

@@ -144,7 +144,9 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain JSON values."""
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.input_shape is not None:
+            config["input_shape"] = _plain(self.input_shape)
         return config | {name: _plain(getattr(self, name)) for name in self.arguments}
 
     @classmethod
