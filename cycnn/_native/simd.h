@@ -1,4 +1,4 @@
-/* The vector of this build: one type, `vf`, VL floats wide, and seven inline functions.
+/* The vector of this build: one type, `vf`, VL floats wide, and eight inline functions.
 
    Every instruction set gives the same names, so the kernels are written once. The compiler's own
    vector extensions are used where they exist; a struct of four floats stands in elsewhere.
@@ -12,6 +12,10 @@
 #include <string.h>
 
 #if defined(__GNUC__) && !defined(CYCNN_PORTABLE)
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VL 16
@@ -58,13 +62,30 @@ static inline vf vf_zero(void) { return vf_set1(0.0f); }
 static inline vf vf_load(const float *p) { return *(const vf *)p; }
 static inline void vf_store(float *p, vf a) { *(vf *)p = a; }
 
-/* The first `n` lanes, 0 <= n <= VL; the others are zero. */
+/* The first `n` lanes, 0 <= n <= VL; the others are read as zero and not written. */
+#if defined(__AVX512F__) && VL == 16
+#define FIRST(n) ((__mmask16)((1u << (n)) - 1))
+static inline vf vf_load_first(const float *p, ptrdiff_t n) { return (vf)_mm512_maskz_loadu_ps(FIRST(n), p); }
+static inline void vf_store_first(float *p, vf a, ptrdiff_t n) { _mm512_mask_storeu_ps(p, FIRST(n), (__m512)a); }
+#elif defined(__AVX2__) && VL == 8
+static const int lanes_on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+#define FIRST(n) _mm256_loadu_si256((const __m256i *)(lanes_on + 8 - (n)))
+static inline vf vf_load_first(const float *p, ptrdiff_t n) { return (vf)_mm256_maskload_ps(p, FIRST(n)); }
+static inline void vf_store_first(float *p, vf a, ptrdiff_t n) { _mm256_maskstore_ps(p, FIRST(n), (__m256)a); }
+#else
 static inline vf vf_load_first(const float *p, ptrdiff_t n)
 {
     float lanes[VL] = {0};
     memcpy(lanes, p, (size_t)n * sizeof(float));
     return vf_load(lanes);
 }
+static inline void vf_store_first(float *p, vf a, ptrdiff_t n)
+{
+    float lanes[VL];
+    vf_store(lanes, a);
+    memcpy(p, lanes, (size_t)n * sizeof(float));
+}
+#endif
 
 typedef vf tile_t[TILE_ROWS][2]; /* the accumulators of one tile */
 

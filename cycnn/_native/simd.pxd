@@ -11,5 +11,6 @@ cdef extern from "simd.h" nogil:
     vf vf_load(const float* p) noexcept
     vf vf_load_first(const float* p, Py_ssize_t n) noexcept
     void vf_store(float* p, vf a) noexcept
+    void vf_store_first(float* p, vf a, Py_ssize_t n) noexcept
     vf vf_add(vf a, vf b) noexcept
     vf vf_fma(vf a, vf b, vf c) noexcept

@@ -7,7 +7,7 @@ functions are inlined, so that the loops over them unroll and the accumulators n
 from libc.string cimport memcpy, memset
 
 from .simd cimport (
-    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store,
+    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
 )
 
 cdef struct Taps:
@@ -36,7 +36,6 @@ cdef inline void correlation_tile(
         tile_t acc
         vf b[2]
         vf a
-        float whole[TILE_ROWS][2 * VL]  # of a tile with channels that are not there
         const float* run[3]  # of every fourth row: x86 addresses p, p + d, p + 2 d, p + 3 d with two registers
         Py_ssize_t r, v, i, s, t
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
@@ -59,16 +58,16 @@ cdef inline void correlation_tile(
                         acc[r][v] = vf_fma(a, b[v], acc[r][v])
                 for r in range(3):
                     run[r] += 1
+    for r in range(rows):
+        for v in range(vectors - 1):
+            vf_store(out + r * out_pixel + v * VL, acc[r][v])
+    v = vectors - 1
     if channels == vectors * VL:
         for r in range(rows):
-            for v in range(vectors):
-                vf_store(out + r * out_pixel + v * VL, acc[r][v])
+            vf_store(out + r * out_pixel + v * VL, acc[r][v])
     else:
         for r in range(rows):
-            for v in range(vectors):
-                vf_store(&whole[r][v * VL], acc[r][v])
-        for r in range(rows):
-            memcpy(out + r * out_pixel, whole[r], channels * sizeof(float))
+            vf_store_first(out + r * out_pixel + v * VL, acc[r][v], channels - v * VL)
 
 
 cdef inline void gradient_tile(
