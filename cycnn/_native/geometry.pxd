@@ -26,3 +26,35 @@ cdef inline void real_taps(
     """
     first[0] = 0 if start >= 0 else (dilation - 1 - start) // dilation
     stop[0] = K if start + (K - 1) * dilation < size else (size - start + dilation - 1) // dilation
+
+
+cdef struct patch_t:
+    # The real pixels of a window, or the windows that hold a pixel: a rectangle of an image of C channels.
+    Py_ssize_t start, last    # its first and last pixel: elements from the start of the array
+    Py_ssize_t row            # elements from one row to the next
+    Py_ssize_t rows, columns  # both zero where it is empty
+
+
+cdef inline patch_t patch(
+    Py_ssize_t n, Py_ssize_t H, Py_ssize_t W, Py_ssize_t C,
+    Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left, Py_ssize_t right
+) noexcept nogil:
+    """Return rows top..bottom-1 and columns left..right-1 of image n of an N x H x W x C array."""
+    cdef patch_t p
+    p.start = p.last = p.row = p.rows = p.columns = 0
+    if top < bottom and left < right:
+        p.row = W * C
+        p.rows, p.columns = bottom - top, right - left
+        p.start = (n * H + top) * p.row + left * C
+        p.last = p.start + (p.rows - 1) * p.row + (p.columns - 1) * C
+    return p
+
+
+cdef inline void cover(
+    Py_ssize_t pixel, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t O, Py_ssize_t* first, Py_ssize_t* stop
+) noexcept nogil:
+    """Move `first` and `stop` on to the windows that hold the padded `pixel`, no smaller than the one before."""
+    while first[0] < O and first[0] * stride + K <= pixel:
+        first[0] += 1
+    while stop[0] < O and stop[0] * stride <= pixel:
+        stop[0] += 1
