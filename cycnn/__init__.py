@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._native import get_num_threads, set_num_threads
+from . import _native  # noqa: F401 - an unbuilt checkout is to say at once how to build it
 
 if TYPE_CHECKING:
     from . import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         optimizers,
         utils,
     )
-    from .config import show_config
+    from .config import get_num_threads, set_num_threads, show_config
     from .gradient_check import check_gradients
     from .layers import Input
     from .models import Sequential
@@ -61,6 +61,8 @@ _HOMES = {
     "Input": "layers",
     "Sequential": "models",
     "check_gradients": "gradient_check",
+    "get_num_threads": "config",
+    "set_num_threads": "config",
     "show_config": "config",
 }
 

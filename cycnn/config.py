@@ -1,4 +1,4 @@
-"""What this installation runs on."""
+"""What this installation runs on, and with how many threads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,39 @@ import platform
 
 import numpy as np
 
-from . import __version__, _native
+from . import __version__, _native, validation
 from ._native.limits import available_cpus
+from .validation import message, received
+
+_MOST_THREADS = 1024
+
+
+def set_num_threads(n: int) -> None:
+    """Divide work among `n` threads, the calling one among them, from now on.
+
+    Results do not depend on it. By default the number is that of CYCNN_NUM_THREADS, of
+    OMP_NUM_THREADS, or of the CPUs that this process may use.
+
+    Parameters
+    ----------
+    n : int
+        From 1 to 1024.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is not such an int.
+    """
+    n = validation.positive_int("set_num_threads", "n", n)
+    if n > _MOST_THREADS:
+        rule = f"be at most {_MOST_THREADS}"
+        raise ValueError(message("set_num_threads", "n", rule, received("n", n)))
+    _native.set_num_threads(n)
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that work is divided among, the calling one among them."""
+    return int(_native.get_num_threads())
 
 
 def show_config() -> None:
@@ -19,7 +50,7 @@ def show_config() -> None:
         "instruction sets built": ", ".join(_native.built),
         "supported by this CPU": ", ".join(_native.supported),
         "chosen": f"{_native.isa} (set CYCNN_ISA to choose another)",
-        "threads": f"{_native.get_num_threads()} (set_num_threads or CYCNN_NUM_THREADS)",
+        "threads": f"{get_num_threads()} (set_num_threads or CYCNN_NUM_THREADS)",
         "CPUs available": str(available_cpus()),
     }
     width = max(map(len, rows))
