@@ -27,6 +27,7 @@ from math import gcd
 cdef enum:
     PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
     MIN_TASKS = 16       # divide small problems at least into so many tasks
+    SHORT = 16           # runs shorter than this are not worth a loop of their own
     CONFLICT = 512       # tile rows a multiple of so many floats apart share few sets of the first-level cache
     PANEL = 2 * VL       # channels per panel
 
@@ -97,7 +98,8 @@ cdef struct Correlation:
     Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
     Py_ssize_t out_start, out_image, out_row, out_pixel  # where the output is: start and distances
     Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, group, groups, tasks  # its division into tasks
-    Py_ssize_t patch                                     # floats of a block's patch
+    Py_ssize_t pixel, patch                              # floats from pixel to pixel of a patch, and of the whole patch
+    Py_ssize_t runs, length                              # contiguous runs of a window's values, and their length
     void* packed                                         # the PackedKernel, kept alive by the step
 
 
@@ -105,7 +107,8 @@ cdef void divide(Correlation* c) noexcept:
     """Divide the output into blocks whose patches fit into PATCH floats, and few blocks also by panels."""
     cdef:
         Py_ssize_t span_h = (c.KH - 1) * c.dilation_h + 1, span_w = (c.KW - 1) * c.dilation_w + 1, fit, most
-        Py_ssize_t pixel = c.C + VL
+        Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C
+    c.pixel = pixel
     fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
     c.blocks_w = ceil_div(c.OW, min(c.OW, max(fit, <Py_ssize_t> TILE_ROWS)))
     c.block_w = ceil_div(c.OW, c.blocks_w)
@@ -115,6 +118,13 @@ cdef void divide(Correlation* c) noexcept:
     c.block_h = ceil_div(c.OH, c.blocks_h)
     c.patch = ((c.block_h - 1) * c.stride_h + max(span_h, 1)) * (
         (c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel
+    c.patch = ceil_div(c.patch, 2) * 2  # the starts of the runs follow, and need the alignment of a double
+    if c.KW * c.C < SHORT:
+        c.runs, c.length = c.KH * c.KW * c.C, 1
+    elif c.dilation_w == 1 and pixel == c.C:
+        c.runs, c.length = c.KH, c.KW * c.C
+    else:
+        c.runs, c.length = c.KH * c.KW, c.C
     c.panels = ceil_div(c.OC, PANEL)
     c.groups = min(c.panels, ceil_div(MIN_TASKS, max(c.N, 1) * c.blocks_h * c.blocks_w))
     c.group = ceil_div(c.panels, c.groups)
@@ -182,6 +192,14 @@ cdef void finish_row(
             activate(activation, out + i * pixel, channels)
 
 
+cdef void list_runs(const Correlation* c, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts) noexcept nogil:
+    """Find where the runs of a window start, in a source whose rows and pixels are so many floats apart."""
+    cdef Py_ssize_t numbers = c.KW * c.C, i, first
+    for i in range(c.runs):
+        first = i * c.length  # as if all were next to each other
+        starts[i] = first // numbers * c.dilation_h * source_row + first % numbers // c.C * c.dilation_w * pixel + first % c.C
+
+
 cdef void correlate_block(
     const Correlation* c, const float* x, const float* bias, float* out, const float* y, int activation,
     Py_ssize_t task, float* patch,
@@ -198,15 +216,13 @@ cdef void correlate_block(
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + (c.KH - 1) * c.dilation_h + 1
         Py_ssize_t width = (columns - 1) * c.stride_w + (c.KW - 1) * c.dilation_w + 1
-        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.C, source_row, p, r, t, start, stop, place, channels, i
+        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.pixel, source_row, p, r, t, start, stop, place, channels, i
         const float* source
         const float* panel
         float panel_bias[PANEL]
         Taps taps
     if rows <= 0 or columns <= 0:
         return
-    if c.C % CONFLICT == 0:
-        pixel = c.C + VL
     source = x + n * c.SH * c.SW * c.C
     if pixel == c.C and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:
         source += (top * c.SW + left) * c.C
@@ -217,11 +233,9 @@ cdef void correlate_block(
         source_row = width * pixel
     else:
         source_row = 0
-    taps.rows, taps.row_step = c.KH, c.dilation_h * source_row
-    if c.dilation_w == 1 and pixel == c.C:
-        taps.segments, taps.segment_step, taps.run = 1, 0, c.KW * c.C
-    else:
-        taps.segments, taps.segment_step, taps.run = c.KW, c.dilation_w * pixel, c.C
+    taps.runs, taps.length = c.runs, c.length
+    taps.starts = <Py_ssize_t*> (patch + c.patch)
+    list_runs(c, source_row, pixel, taps.starts)
     for p in range(group * c.group, min((group + 1) * c.group, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
         panel = (<PackedKernel> c.packed).data + p * c.KH * c.KW * c.C * PANEL
@@ -262,7 +276,7 @@ cdef class Conv2DForward(Step):
         self.packed = packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False)
         c.packed = <void*> self.packed
         divide(c)
-        self.scratch = c.patch * sizeof(float)
+        self.scratch = c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)
 
     cdef void run(self) noexcept nogil:
         self.packed.run()
@@ -336,7 +350,7 @@ cdef class Conv2DBackwardInput(Step):
         c.out_pixel, c.out_row, c.out_image = stride_w * IC, stride_h * IW * IC, IH * IW * IC
         c.packed = <void*> packed
         divide(c)
-        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float)))
+        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)))
         self.tasks += c.tasks
         self.count += 1
 

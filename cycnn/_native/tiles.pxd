@@ -11,10 +11,9 @@ from .simd cimport (
 )
 
 cdef struct Taps:
-    # The values under a window, as seen from its first one: for each row of the kernel, `segments` contiguous runs.
-    Py_ssize_t rows, row_step            # kernel rows, and the distance between them
-    Py_ssize_t segments, segment_step    # runs per row: 1, or KW where columns are dilated or pixels are apart
-    Py_ssize_t run                       # numbers per run: KW * C, or C
+    # The values under a window: contiguous runs of equal length, and where each starts, seen from the window's start.
+    Py_ssize_t runs, length
+    Py_ssize_t* starts
 
 cdef struct Pixels:
     # The pixels that a gradient tile sums over, and where their windows start in x.
@@ -27,6 +26,26 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
 
 
+cdef inline void add_tap(
+    Py_ssize_t rows, const Py_ssize_t vectors, vf (*acc)[2], const float* x, Py_ssize_t pixel, const float* panel,
+) noexcept nogil:
+    """acc[r][o] += x[r] panel[o] for `rows` neighbouring pixels r."""
+    cdef:
+        const float* fourth[3]  # every fourth row: x86 addresses p, p + d, p + 2 d and p + 3 d with two registers
+        vf b[2]
+        vf a
+        Py_ssize_t r, v
+    fourth[0] = x
+    fourth[1] = x + 4 * pixel
+    fourth[2] = x + 8 * pixel
+    for v in range(vectors):
+        b[v] = vf_load(panel + v * VL)
+    for r in range(rows):
+        a = vf_set1(fourth[r // 4][r % 4 * pixel])
+        for v in range(vectors):
+            acc[r][v] = vf_fma(a, b[v], acc[r][v])
+
+
 cdef inline void correlation_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Taps* taps, const float* x, Py_ssize_t pixel,
     const float* panel, const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
@@ -34,30 +53,22 @@ cdef inline void correlation_tile(
     """out[r][o] = bias[o] + sum over taps t of x[r][t] panel[t][o], for `rows` neighbouring pixels r."""
     cdef:
         tile_t acc
-        vf b[2]
-        vf a
-        const float* run[3]  # of every fourth row: x86 addresses p, p + d, p + 2 d, p + 3 d with two registers
-        Py_ssize_t r, v, i, s, t
+        vf bias_vector
+        Py_ssize_t r, v, i, t
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     for v in range(vectors):
-        b[v] = vf_load(bias + v * VL)
+        bias_vector = vf_load(bias + v * VL)
         for r in range(rows):
-            acc[r][v] = b[v]
-    for i in range(taps.rows):
-        for s in range(taps.segments):
-            run[0] = x + i * taps.row_step + s * taps.segment_step
-            run[1] = run[0] + 4 * pixel
-            run[2] = run[1] + 4 * pixel
-            for t in range(taps.run):
-                for v in range(vectors):
-                    b[v] = vf_load(panel + v * VL)
+            acc[r][v] = bias_vector
+    if taps.length == 1:
+        for i in range(taps.runs):
+            add_tap(rows, vectors, acc, x + taps.starts[i], pixel, panel)
+            panel += vectors * VL
+    else:
+        for i in range(taps.runs):
+            for t in range(taps.length):
+                add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
                 panel += vectors * VL
-                for r in range(rows):
-                    a = vf_set1(run[r // 4][r % 4 * pixel])
-                    for v in range(vectors):
-                        acc[r][v] = vf_fma(a, b[v], acc[r][v])
-                for r in range(3):
-                    run[r] += 1
     for r in range(rows):
         for v in range(vectors - 1):
             vf_store(out + r * out_pixel + v * VL, acc[r][v])
