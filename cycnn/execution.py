@@ -116,6 +116,9 @@ class Execution:
             what = received(f"{names[0]}.shape", array.shape)
             raise ValueError(message(owner, names[0], "have at least one row", what))
         output_shape = self.compute_shapes(array.shape, owner, names[0])[-1]
+        if y is None:
+            what = received(names[1], y)
+            raise TypeError(message(owner, names[1], "be an array of targets", what))
         targets = self.loss.coerce(owner, names[1], y, output_shape)
         if len(targets) != len(array):
             rule = f"have as many rows as `{names[0]}`, {len(array)}"

@@ -228,15 +228,18 @@ def labels(owner: str, name: str, value: object, num_classes: int) -> NDArray[np
     """
     array = any_array(owner, name, value)
     expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
+    one_hot = array.ndim == 2 and array.shape[1] == num_classes > 1
     if array.dtype.kind not in "iu" and array.size > 0:
         remedy = ""
-        if array.dtype.kind in "fb":
+        if array.dtype.kind in "fb" and one_hot:
+            remedy = f"Convert one-hot labels with {expression}.argmax(-1)."
+        elif array.dtype.kind in "fb":
             remedy = f'Convert it with {expression}.astype("int32").'
         rule = "be an array of integers"
         raise TypeError(message(owner, name, rule, f"{name}.dtype={array.dtype}", remedy))
     if array.ndim != 1 and not (array.ndim == 2 and array.shape[1] == 1):
         remedy = ""
-        if array.ndim == 2 and array.shape[1] == num_classes:
+        if one_hot:
             remedy = f"Convert one-hot labels with {expression}.argmax(-1)."
         rule = "have the shape (batch,) or (batch, 1)"
         what = received(f"{name}.shape", array.shape)
