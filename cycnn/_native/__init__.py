@@ -2,19 +2,26 @@
 
 This package knows loops, vectors and threads; it never validates, and only `run_step` allocates.
 
-`runtime`      buffers, memory, steps and programs: what a lowered model is made of
-`threads`      the thread pool of the process
-`cpu`          which instruction sets may run here
-`conv2d`       convolution by register tiles, float32: forward and gradient to the input
-`conv2d_kernel`  the same: gradient to the kernel and the bias
-`pool2d`       maximum and average pooling and their gradients, float32
-`plain`        convolution and pooling as plain loops: float64, and the yardstick of the two above
-`elementwise`  activations, softmax, dropout, rescaling
-`losses`       losses and their gradients
-`optimizers`   parameter updates
+Once for the process:
 
-The last six are built once per instruction set, as `cycnn._native.<instruction set>.<family>`. A dense layer is a 1x1
-convolution whose image is the batch, so matrices need no family of their own.
+`runtime`         buffers, memory, steps and programs: what a lowered model is made of
+`threads`         the thread pool (`pool.c`)
+`cpu`             which instruction sets may run here
+
+Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
+
+`conv2d`          convolution by register tiles, float32: forward and gradient to the input
+`conv2d_scatter`  its gradient to an input of few channels
+`conv2d_kernel`   its gradient to the kernel and the bias
+`correlation`     what they share: packed kernels, and the tiles of `tiles.pxd`
+`plain`           convolution as plain loops: float64, and the yardstick of the tiles
+`pool2d`          maximum and average pooling and their gradients
+`elementwise`     activations, softmax, dropout, rescaling
+`losses`          losses and their gradients
+`optimizers`      parameter updates
+`peak`            the most that a core can multiply and add, for benchmarks
+
+A dense layer is a 1x1 convolution whose image is the batch, so matrices need no family of their own.
 
 Legend of the extents: images are N x IH x IW x IC, outputs N x OH x OW x OC, kernels KH x KW x IC x OC; lower case
 letters are the loop variables over them.

@@ -43,12 +43,13 @@ cdef inline real_t real_tanh(real_t x) noexcept nogil:
 cdef inline void activate(int activation, real_t* z, Py_ssize_t n) noexcept nogil:
     """z <- act(z)."""
     cdef Py_ssize_t i
+    cdef real_t one = 1  # a literal would be a double, and the loops twice as slow
     if activation == RELU:
         for i in range(n):
             z[i] = 0 if z[i] < 0 else z[i]  # NaN stays NaN
     elif activation == SIGMOID:
         for i in range(n):
-            z[i] = 1 / (1 + real_exp(-z[i]))
+            z[i] = one / (one + real_exp(-z[i]))
     elif activation == TANH:
         for i in range(n):
             z[i] = real_tanh(z[i])
@@ -57,12 +58,13 @@ cdef inline void activate(int activation, real_t* z, Py_ssize_t n) noexcept nogi
 cdef inline void chain_activation(int activation, const real_t* y, real_t* gradient, Py_ssize_t n) noexcept nogil:
     """gradient <- gradient * act'(z), where y = act(z)."""
     cdef Py_ssize_t i
+    cdef real_t one = 1
     if activation == RELU:
         for i in range(n):
             gradient[i] = gradient[i] if y[i] > 0 else 0
     elif activation == SIGMOID:
         for i in range(n):
-            gradient[i] = gradient[i] * (y[i] * (1 - y[i]))
+            gradient[i] = gradient[i] * (y[i] * (one - y[i]))
     elif activation == TANH:
         for i in range(n):
-            gradient[i] = gradient[i] * (1 - y[i] * y[i])
+            gradient[i] = gradient[i] * (one - y[i] * y[i])

@@ -17,80 +17,21 @@ Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps.
 
 from libc.stdlib cimport calloc, free
 
-from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
+from .conv2d_scatter cimport ScatterInput
+from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel
 from .simd cimport TILE_ROWS, VL
-from .tiles cimport Taps, ceil_div, copy_patch, correlation_tile
+from .tiles cimport Taps, ceil_div, copy_patch
 
 from math import gcd
 
 cdef enum:
     PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
     MIN_TASKS = 16       # divide small problems at least into so many tasks
+    FEW = VL // 2        # channels of dx up to which most lanes would be empty
     SHORT = 16           # runs shorter than this are not worth a loop of their own
     CONFLICT = 512       # tile rows a multiple of so many floats apart share few sets of the first-level cache
-    PANEL = 2 * VL       # channels per panel
-
-
-cdef class PackedKernel(Step):
-    """The kernel in panels [panel][tap row][tap column][c][PANEL], made again only when the kernel has changed.
-
-    Tap (a, b) of the correlation is the kernel's (first_h + a step_h, first_w + b step_w); source and output channels
-    are `c_step` and `o_step` apart in the kernel.
-    """
-
-    cdef:
-        Buffer kernel  # IN  (KH, KW, IC, OC), or (IC, OC) for 1x1
-        Memory memory
-        float* data    # OUT
-        unsigned long long packed_version
-        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w, c_step, o_step, panels
-
-    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed):
-        cdef Py_ssize_t axes = len(kernel.shape), IC = kernel.shape[axes - 2], OC = kernel.shape[axes - 1]
-        self.kernel = kernel
-        self.KW = kernel.shape[1] if axes == 4 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
-        self.tap_rows, self.first_h, self.step_h = taps_h
-        self.tap_columns, self.first_w, self.step_w = taps_w
-        if transposed:
-            self.C, self.OC, self.c_step, self.o_step = OC, IC, 1, OC
-        else:
-            self.C, self.OC, self.c_step, self.o_step = IC, OC, OC, 1
-        self.panels = ceil_div(self.OC, PANEL)
-        self.memory = Memory(self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
-        self.data = <float*> self.memory.data
-
-    cdef void run(self) noexcept nogil:
-        if self.packed_version != self.kernel.version:
-            self.split(self.panels, 4.0 * self.kernel.size)
-            self.packed_version = self.kernel.version
-
-    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        cdef:
-            Py_ssize_t a, b, c, o
-            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - i * PANEL)
-            Py_ssize_t width = VL if channels <= VL else PANEL
-            float* panel = self.data + i * self.tap_rows * self.tap_columns * self.C * PANEL
-            const float* tap
-        for a in range(self.tap_rows):
-            for b in range(self.tap_columns):
-                tap = <const float*> self.kernel.data + i * PANEL * self.o_step + self.C * self.OC * (
-                    (self.first_h + a * self.step_h) * self.KW + self.first_w + b * self.step_w
-                )
-                for c in range(self.C):
-                    for o in range(channels):
-                        panel[o] = tap[c * self.c_step + o * self.o_step]
-                    for o in range(channels, width):
-                        panel[o] = 0
-                    panel += width
-
-
-cdef PackedKernel packed_kernel(Buffer kernel, tuple taps_h, tuple taps_w, bint transposed):
-    """Return the packed copy that all steps with these taps share."""
-    key = (VL, taps_h, taps_w, transposed)
-    if key not in kernel.cache:
-        kernel.cache[key] = PackedKernel(kernel, taps_h, taps_w, transposed)
-    return kernel.cache[key]
 
 
 cdef struct Correlation:
@@ -134,48 +75,6 @@ cdef void divide(Correlation* c) noexcept:
 
 cdef double cost(const Correlation* c) noexcept nogil:
     return 2.0 * c.N * c.OH * c.OW * c.OC * max(c.KH * c.KW * c.C, 1)
-
-
-cdef inline void correlate_rows(
-    const Py_ssize_t vectors, Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel,
-    const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
-) noexcept nogil:
-    """Call the tile of `rows` rows with a constant in their place."""
-    if rows == 1:
-        correlation_tile(1, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 2:
-        correlation_tile(2, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 3:
-        correlation_tile(3, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 4:
-        correlation_tile(4, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 5 <= TILE_ROWS:
-        correlation_tile(5, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 6 <= TILE_ROWS:
-        correlation_tile(6, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 7 <= TILE_ROWS:
-        correlation_tile(7, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 8 <= TILE_ROWS:
-        correlation_tile(8, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 9 <= TILE_ROWS:
-        correlation_tile(9, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 10 <= TILE_ROWS:
-        correlation_tile(10, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 11 <= TILE_ROWS:
-        correlation_tile(11, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    elif rows == 12 <= TILE_ROWS:
-        correlation_tile(12, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
-
-
-cdef void correlate_tile(
-    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
-    float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
-) noexcept nogil:
-    """Call the tile of `rows` rows and of as many vectors as `channels` fill."""
-    if channels > VL:
-        correlate_rows(2, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
-    else:
-        correlate_rows(1, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
 
 
 cdef void finish_row(
@@ -317,8 +216,13 @@ cdef class Conv2DBackwardInput(Step):
         Correlation* phases
         Py_ssize_t count, tasks
         int activation
+        ScatterInput scatter  # does it instead where channels are few
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
+        if dx.shape[3] <= FEW:
+            self.scatter = ScatterInput(dout, kernel, dx, window, activation, y)
+            self.scratch = self.scatter.scratch
+            return
         KH, KW, stride_h, stride_w, pad_top, _, pad_left, _, dilation_h, dilation_w = window
         self.dout, self.dx, self.y = dout, dx, y
         self.activation = activation_code(activation)
@@ -357,6 +261,9 @@ cdef class Conv2DBackwardInput(Step):
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
         cdef double work = 0
+        if self.scatter is not None:
+            self.scatter.run()
+            return
         for p in range(self.count):
             (<PackedKernel> self.phases[p].packed).run()
             work += cost(&self.phases[p])

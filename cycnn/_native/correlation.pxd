@@ -1,0 +1,22 @@
+"""What convolutions by register tiles share: the kernel packed into panels, and the call of a tile by its rows."""
+
+from cycnn._native.runtime cimport Buffer, Memory, Step
+from .simd cimport VL
+from .tiles cimport Taps
+
+cdef enum:
+    PANEL = 2 * VL  # channels per panel
+
+cdef class PackedKernel(Step):
+    cdef:
+        Buffer kernel  # IN  (KH, KW, IC, OC), or (IC, OC) for 1x1
+        Memory memory
+        float* data    # OUT
+        unsigned long long packed_version
+        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w, c_step, o_step, panels
+
+cdef PackedKernel packed_kernel(Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*)
+cdef void correlate_tile(
+    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
+    float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil
