@@ -153,7 +153,7 @@ class Trainer(Execution):
         verbose: str | int = "auto",
         callbacks: Callback | list[Callback] | None = None,
         return_dict: bool = False,
-    ) -> float | list[float] | dict[str, float]:
+    ) -> Any:
         """Return the loss and the metrics of a data set.
 
         Parameters
@@ -216,7 +216,7 @@ class Trainer(Execution):
 
     def train_on_batch(
         self, x: ArrayLike, y: ArrayLike, return_dict: bool = False
-    ) -> float | list[float] | dict[str, float]:
+    ) -> Any:
         """Take one training step on one batch; return its loss and metrics, as `evaluate` does.
 
         The values are those of this batch alone, before the step.
@@ -225,7 +225,7 @@ class Trainer(Execution):
 
     def test_on_batch(
         self, x: ArrayLike, y: ArrayLike, return_dict: bool = False
-    ) -> float | list[float] | dict[str, float]:
+    ) -> Any:
         """Return the loss and the metrics of one batch, as `evaluate` does."""
         return self._on_batch("test_on_batch", "evaluate", x, y, return_dict)
 
@@ -249,7 +249,7 @@ class Trainer(Execution):
 
     def _on_batch(
         self, owner: str, mode: str, x: ArrayLike, y: ArrayLike, return_dict: bool
-    ) -> float | list[float] | dict[str, float]:
+    ) -> Any:
         """Run one batch, and return its loss and metrics."""
         self._require(owner, compiled=True)
         return_dict = validation.boolean(owner, "return_dict", return_dict)
@@ -260,7 +260,7 @@ class Trainer(Execution):
         return _values(meter.logs(), return_dict)
 
 
-def _values(logs: dict[str, float], return_dict: bool) -> float | list[float] | dict[str, float]:
+def _values(logs: dict[str, float], return_dict: bool) -> Any:
     """Return a loss and metrics in the form that Keras returns them."""
     values = list(logs.values())
     return logs if return_dict else values[0] if len(values) == 1 else values
