@@ -7,10 +7,8 @@ import platform
 import numpy as np
 
 from . import __version__, _native, validation
-from ._native.limits import available_cpus
+from ._native.limits import MOST_THREADS, available_cpus
 from .validation import message, received
-
-_MOST_THREADS = 1024
 
 
 def set_num_threads(n: int) -> None:
@@ -30,8 +28,8 @@ def set_num_threads(n: int) -> None:
         If `n` is not such an int.
     """
     n = validation.positive_int("set_num_threads", "n", n)
-    if n > _MOST_THREADS:
-        rule = f"be at most {_MOST_THREADS}"
+    if n > MOST_THREADS:
+        rule = f"be at most {MOST_THREADS}"
         raise ValueError(message("set_num_threads", "n", rule, received("n", n)))
     _native.set_num_threads(n)
 

@@ -5,6 +5,7 @@ Everything is checked before anything is done, so that a call that fails leaves 
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -214,7 +215,8 @@ class Execution:
     def _program(self, mode: str, batch_size: int, input_dtype: str) -> Lowered:
         """Return the program for batches of this size and type, lowered anew if it is not kept."""
         trainable = tuple(variable.trainable for variable in self.weights)
-        key = (mode, batch_size, input_dtype, trainable)
+        # A forked child makes its own: threads that it does not have may hold the locks of its parent's for ever.
+        key = (mode, batch_size, input_dtype, trainable, os.getpid())
         lowered = self._programs.pop(key, None) or self._lower(mode, batch_size, input_dtype)
         self._programs[key] = lowered
         while len(self._programs) > _PROGRAMS_KEPT:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+MOST_THREADS = 1024
 
 
 def _cgroup_quota():
@@ -19,7 +20,10 @@ def _cgroup_quota():
             return math.inf
     if quota in ("max", "-1"):
         return math.inf
-    return int(quota) / int(period)
+    try:
+        return int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):  # some other system's file: no reason to fail at import
+        return math.inf
 
 
 def available_cpus():
@@ -35,8 +39,11 @@ def default_threads():
     """Return CYCNN_NUM_THREADS, else OMP_NUM_THREADS, else the number of available CPUs."""
     for name in ("CYCNN_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "").split(",")[0].strip()
-        if value.isdigit() and int(value) > 0:
+        if value.isdecimal() and 0 < int(value) <= MOST_THREADS:
             return int(value)
         if value and name == "CYCNN_NUM_THREADS":
-            raise ImportError(f"CYCNN_NUM_THREADS must be a positive int. Received: CYCNN_NUM_THREADS={value!r}.")
+            raise ImportError(
+                f"CYCNN_NUM_THREADS must be a positive int of at most {MOST_THREADS}. "
+                f"Received: CYCNN_NUM_THREADS={value!r}."
+            )
     return available_cpus()
