@@ -5,22 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 EPILOG = "Environment: CYCNN_NUM_THREADS, CYCNN_ISA (an instruction set named by `cycnn config`)."
 
 
-def positive(kind: type) -> object:
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     """Return a converter of options to positive numbers."""
 
-    def convert(text: str) -> object:
+    def number(text: str) -> float:
         value = kind(text)
         if not 0 < value < float("inf"):
             raise argparse.ArgumentTypeError(f"must be positive: {text}")
         return value
 
-    convert.__name__ = kind.__name__
-    return convert
+    return number
 
 
 def parser() -> argparse.ArgumentParser:

@@ -30,7 +30,6 @@ letters are the loop variables over them.
 import importlib
 import os
 from functools import cache
-from pathlib import Path
 from types import SimpleNamespace
 
 try:
@@ -53,7 +52,7 @@ FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "losses", "optim
 PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "losses", "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
-built = tuple(level for level in LEVELS if (Path(__file__).parent / level).is_dir())
+built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))
 supported = tuple(level for level in cpu.supported() if level in built)
 
 

@@ -2,20 +2,23 @@
 
 import math
 import os
-from pathlib import Path
 
-CGROUP = Path("/sys/fs/cgroup")
+CGROUP = "/sys/fs/cgroup"
 MOST_THREADS = 1024
+
+
+def _read(name):
+    with open(os.path.join(CGROUP, name)) as file:
+        return file.read()
 
 
 def _cgroup_quota():
     """Return the CPUs that the control group's quota allows (cgroup v2, then v1), or infinity."""
     try:
-        quota, period = (CGROUP / "cpu.max").read_text().split()
+        quota, period = _read("cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (CGROUP / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (CGROUP / "cpu/cpu.cfs_period_us").read_text()
+            quota, period = _read("cpu/cpu.cfs_quota_us").strip(), _read("cpu/cpu.cfs_period_us")
         except OSError:
             return math.inf
     if quota in ("max", "-1"):
