@@ -25,7 +25,8 @@ def compare(name: str, libraries: list[str], batch: int, threads: int, rounds: i
         counts = {worker.parameters for worker in workers.values()}
         if len(counts) != 1:
             raise RuntimeError(f"{name}: the libraries' networks differ in parameters: {counts}")
-        steps = {library: max(3, round(0.4 / min(worker.seconds(3) for _ in range(3)))) for library, worker in workers.items()}
+        quickest = {library: min(worker.seconds(3) for _ in range(3)) for library, worker in workers.items()}
+        steps = {library: max(3, round(0.4 / seconds)) for library, seconds in quickest.items()}
         times: dict[str, list[float]] = {library: [] for library in libraries}
         for _ in range(rounds):
             for library, worker in workers.items():
@@ -48,8 +49,8 @@ def main() -> None:
     libraries = [name for name in arguments.libraries if importlib.util.find_spec(name)]
     for name in set(arguments.libraries) - set(libraries):
         print(f"{name} is not installed and is left out")
-    print(f"{platform.machine()}, {_native.isa}, {arguments.threads} threads, batch {arguments.batch}: milliseconds per "
-          f"training step, median of {arguments.rounds} alternating rounds (ratio to cycnn)")
+    print(f"{platform.machine()}, {_native.isa}, {arguments.threads} threads, batch {arguments.batch}")
+    print(f"milliseconds per training step, median of {arguments.rounds} alternating rounds (ratio to cycnn)")
     for name in arguments.networks:
         times = compare(name, libraries, arguments.batch, arguments.threads, arguments.rounds)
         cells = []

@@ -125,7 +125,8 @@ class SGD(Optimizer):
 
     def update_step(self, kernels: SimpleNamespace, variable: Variable, gradient: Buffer) -> Step:
         velocity = self._slots[variable][0].buffer if self.momentum else None
-        return kernels.SGDUpdate(variable.buffer, gradient, velocity, self._buffer, self.nesterov)
+        step: Step = kernels.SGDUpdate(variable.buffer, gradient, velocity, self._buffer, self.nesterov)
+        return step
 
     def _slot_names(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
@@ -177,7 +178,8 @@ class Adam(Optimizer):
 
     def update_step(self, kernels: SimpleNamespace, variable: Variable, gradient: Buffer) -> Step:
         m, v = self._slots[variable]
-        return kernels.AdamUpdate(variable.buffer, gradient, m.buffer, v.buffer, self._buffer)
+        step: Step = kernels.AdamUpdate(variable.buffer, gradient, m.buffer, v.buffer, self._buffer)
+        return step
 
     def _slot_names(self) -> tuple[str, ...]:
         return ("momentum", "velocity")

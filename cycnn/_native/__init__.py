@@ -33,15 +33,15 @@ from functools import cache
 from types import SimpleNamespace
 
 try:
-    from cycnn._native import cpu, threads
-    from cycnn._native.runtime import Buffer, Memory, Program, Step
+    from . import cpu, threads
+    from .runtime import Buffer, Memory, Program, Step
 except ImportError as error:
     raise ImportError(
         "cycnn's compiled extensions are missing: this looks like a source checkout that was not built. "
         f"Run `pip install .` in it, and start Python in another folder. ({error})"
     ) from error
 
-from cycnn._native.limits import available_cpus, default_threads
+from .limits import available_cpus, default_threads
 
 __all__ = [
     "Buffer", "Memory", "Program", "Step", "built", "get_num_threads", "isa", "kernels", "run_step",
@@ -56,7 +56,7 @@ built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.di
 supported = tuple(level for level in cpu.supported() if level in built)
 
 
-def _choose_isa():
+def _choose_isa() -> str:
     """Return the best instruction set that is built and supported, or the one that CYCNN_ISA asks for."""
     asked = os.environ.get("CYCNN_ISA")
     if asked and asked not in supported:
@@ -73,7 +73,7 @@ isa = _choose_isa()
 
 
 @cache
-def kernels(dtype="float32", isa=isa, plain=False):
+def kernels(dtype: str = "float32", isa: str = isa, plain: bool = False) -> SimpleNamespace:
     """Return the step classes for a dtype: register tiles for float32, plain loops for float64.
 
     Parameters
@@ -92,19 +92,19 @@ def kernels(dtype="float32", isa=isa, plain=False):
     })
 
 
-def run_step(step):
+def run_step(step: Step) -> None:
     """Run one step now, with a workspace of its own."""
     if step.workspace:
         step.place_workspace(Memory(step.workspace), 0)
     Program([step]).run()
 
 
-def set_num_threads(n):
+def set_num_threads(n: int) -> None:
     """Use `n` threads, the calling one among them, from now on."""
     threads.resize(n, available_cpus())
 
 
-def get_num_threads():
+def get_num_threads() -> int:
     """Return the number of threads that work is divided among, the calling one among them."""
     return threads.size()
 

@@ -7,12 +7,12 @@ CGROUP = "/sys/fs/cgroup"
 MOST_THREADS = 1024
 
 
-def _read(name):
+def _read(name: str) -> str:
     with open(os.path.join(CGROUP, name)) as file:
         return file.read()
 
 
-def _cgroup_quota():
+def _cgroup_quota() -> float:
     """Return the CPUs that the control group's quota allows (cgroup v2, then v1), or infinity."""
     try:
         quota, period = _read("cpu.max").split()
@@ -29,7 +29,7 @@ def _cgroup_quota():
         return math.inf
 
 
-def available_cpus():
+def available_cpus() -> int:
     """Return min(CPUs in the affinity mask, ceil(quota of the control group)), at least 1."""
     try:
         cpus = len(os.sched_getaffinity(0))
@@ -38,7 +38,7 @@ def available_cpus():
     return max(1, min(cpus, math.ceil(min(_cgroup_quota(), cpus))))
 
 
-def default_threads():
+def default_threads() -> int:
     """Return CYCNN_NUM_THREADS, else OMP_NUM_THREADS, else the number of available CPUs."""
     for name in ("CYCNN_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "").split(",")[0].strip()

@@ -33,12 +33,18 @@ class Value:
         self.shape, self.dtype, self.node = tuple(shape), dtype, node
         self.root: Value = self if root is None else root.root
         self.users = 0  # nodes that read it in any shape, counted at the root
-        self.requires_gradient = False if root is None else root.requires_gradient
+        self.requires_gradient: bool = root is not None and root.requires_gradient
 
     def view(self, shape: Shape) -> Value:
         """Return this value's memory seen in another shape."""
         assert math.prod(shape) == math.prod(self.shape)
         return Value(shape, self.dtype, root=self)
+
+
+def _pixels(x: Value, window: Window, channels: int) -> Shape:
+    """Return the shape of what a window makes of the images `x`."""
+    batch, height, width, _ = x.shape
+    return (batch, *output_size(window, (height, width)), channels)
 
 
 class Graph:
@@ -76,7 +82,7 @@ class Graph:
         self, x: Value, kernel: Variable, bias: Variable | None, window: Window, activation: str = "linear"
     ) -> Value:
         """Convolve (N, IH, IW, IC) with a kernel (KH, KW, IC, OC)."""
-        shape = (x.shape[0], *output_size(window, x.shape[1:3]), kernel.shape[-1])
+        shape = _pixels(x, window, kernel.shape[-1])
         return self.activation(self.add(nodes.Conv2D(x, kernel, bias, window), shape), activation)
 
     def dense(self, x: Value, kernel: Variable, bias: Variable | None, activation: str = "linear") -> Value:
@@ -86,11 +92,11 @@ class Graph:
 
     def max_pool2d(self, x: Value, window: Window) -> Value:
         """Take the maximum of each window of (N, IH, IW, C)."""
-        return self.add(nodes.MaxPool2D(x, window), (x.shape[0], *output_size(window, x.shape[1:3]), x.shape[3]))
+        return self.add(nodes.MaxPool2D(x, window), _pixels(x, window, x.shape[3]))
 
     def average_pool2d(self, x: Value, window: Window) -> Value:
         """Take the mean of the real pixels of each window of (N, IH, IW, C)."""
-        return self.add(nodes.AveragePool2D(x, window), (x.shape[0], *output_size(window, x.shape[1:3]), x.shape[3]))
+        return self.add(nodes.AveragePool2D(x, window), _pixels(x, window, x.shape[3]))
 
     def activation(self, x: Value, name: str) -> Value:
         """Apply an activation to each number, or softmax to each row."""
@@ -112,24 +118,25 @@ class Graph:
         """Compute x scale + offset, from integers too."""
         return self.add(nodes.Rescale(x, scale, offset), x.shape)
 
-    def loss(self, node: nodes.Loss, y_pred: Value) -> None:
+    def loss(self, node: nodes.Loss) -> None:
         """End the graph with a loss for each row of the predictions."""
+        (y_pred,) = node.inputs
         rows, width = math.prod(y_pred.shape[:-1]), y_pred.shape[-1]
         self.targets = node.targets = Value((rows,), "int32") if node.sparse else Value((rows, width), self.dtype)
         self.losses = self.add(node, (rows,))
 
     def sparse_categorical_crossentropy(self, y_pred: Value, from_logits: bool) -> None:
         """End with -log of the true class's probability; targets are int32 labels."""
-        self.loss(nodes.Loss(y_pred, "SparseCategoricalCrossentropy", from_logits, absorbs="softmax", sparse=True), y_pred)
+        self.loss(nodes.Loss(y_pred, "SparseCategoricalCrossentropy", from_logits, absorbs="softmax", sparse=True))
 
     def categorical_crossentropy(self, y_pred: Value, from_logits: bool) -> None:
         """End with -sum(target log probability); targets are one row of probabilities each."""
-        self.loss(nodes.Loss(y_pred, "CategoricalCrossentropy", from_logits, absorbs="softmax"), y_pred)
+        self.loss(nodes.Loss(y_pred, "CategoricalCrossentropy", from_logits, absorbs="softmax"))
 
     def binary_crossentropy(self, y_pred: Value, from_logits: bool) -> None:
         """End with the mean over units of -log of the probability given to the target 0 or 1."""
-        self.loss(nodes.Loss(y_pred, "BinaryCrossentropy", from_logits, absorbs="sigmoid"), y_pred)
+        self.loss(nodes.Loss(y_pred, "BinaryCrossentropy", from_logits, absorbs="sigmoid"))
 
     def mean_squared_error(self, y_pred: Value) -> None:
         """End with the mean over units of the squared difference."""
-        self.loss(nodes.SquaredLoss(y_pred), y_pred)
+        self.loss(nodes.SquaredLoss(y_pred))

@@ -100,6 +100,7 @@ def lower(model: Sequential, batch_size: int, mode: str, input_dtype: str) -> Lo
     if output.root is x:  # a model that only reshapes
         output = graph.rescale(output, 1.0, 0.0)
     if mode != "predict":
+        assert model.loss is not None
         model.loss.lower(graph, output)
     fuse(graph)
     emission = Emission(kernels(model.dtype), training)
@@ -123,6 +124,7 @@ def _emit_backward(model: Sequential, graph: Graph, emission: Emission, mode: st
     for variable in model.trainable_variables:
         gradient = emission.gradient(variable)
         if mode == "train":
+            assert model.optimizer is not None
             emission.append(model.optimizer.update_step(emission.kernels, variable, emission.use(gradient)))
         gradients.append(gradient)
     return gradients if mode == "gradients" else []

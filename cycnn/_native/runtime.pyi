@@ -1,0 +1,35 @@
+from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
+
+DTYPES: dict[str, tuple[bytes, int]]
+
+class Buffer:
+    shape: tuple[int, ...]
+    dtype: str
+    size: int
+    nbytes: int
+    cache: dict[tuple[Any, ...], Any]
+    version: int
+    def __init__(self, shape: tuple[int, ...], dtype: str = "float32") -> None: ...
+    @staticmethod
+    def of(array: NDArray[Any]) -> Buffer: ...
+    def bind(self, array: NDArray[Any]) -> None: ...
+    def place(self, memory: Memory, offset: int) -> None: ...
+    def touch(self) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+class Memory:
+    nbytes: int
+    def __init__(self, nbytes: int) -> None: ...
+
+class Step:
+    workspace: int
+    scratch: int
+    def place_workspace(self, memory: Memory, offset: int) -> None: ...
+
+class Program:
+    steps: tuple[Step, ...]
+    def __init__(self, steps: Iterable[Step]) -> None: ...
+    def run(self) -> None: ...
