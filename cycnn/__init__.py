@@ -4,7 +4,7 @@
 `losses`, `metrics`, `optimizers`, `initializers`, `callbacks`
                         what `compile` and `fit` are told, by name or as objects
 `ops`                   the same operations on NumPy arrays, with their gradients
-`datasets`              readers of images, and 1,797 digits that are part of the package
+`datasets`              readers of images
 `utils`                 `set_random_seed`
 
 All of these are imported when they are first used.
