@@ -133,7 +133,8 @@ class TestFusion:
         assert_same(model.predict(x, verbose=0), ops.relu(ops.conv2d(x, *model.get_weights())).reshape(3, -1))
 
     def test_softmax_goes_into_the_loss(self):
-        model = model_of(layers.Flatten(), layers.Dense(4, activation="softmax"), loss="sparse_categorical_crossentropy")
+        dense = layers.Dense(4, activation="softmax")
+        model = model_of(layers.Flatten(), dense, loss="sparse_categorical_crossentropy")
         assert nodes_of(model) == ["Dense", "Loss+softmax"]
         assert nodes_of(model, "predict") == ["Dense", "Softmax"]
         assert "SoftmaxForward" not in steps_of(model, "evaluate")
