@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 EPILOG = "Environment: CYCNN_NUM_THREADS, CYCNN_ISA (an instruction set named by `cycnn config`)."
 
 
-def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     """Return a converter of options to positive numbers."""
 
     def number(text: str) -> float:
@@ -19,6 +19,7 @@ def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"must be positive: {text}")
         return value
 
+    number.__name__ = kind.__name__  # what argparse calls a value that is none: "invalid int value"
     return number
 
 
