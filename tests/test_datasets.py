@@ -5,12 +5,11 @@ import hashlib
 import os
 import pathlib
 import struct
-import subprocess
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+from processes import output_of
 
 from cycnn.datasets import load_mnist, read_idx
 
@@ -336,11 +335,10 @@ def test_load_mnist_needs_no_float64_intermediate(real_folder):
 # ---- the package ----
 
 
-def test_import_of_datasets_loads_no_decompressor():
+def test_import_of_datasets_loads_no_decompressor(tmp_path):
     script = (
         "import sys, numpy, cycnn; before = set(sys.modules); import cycnn.datasets; "
         "print(*(set(sys.modules) - before))"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    loaded = {name for name in run.stdout.split() if not name.startswith("cycnn.")}
+    loaded = {name for name in output_of(script, tmp_path).split() if not name.startswith("cycnn.")}
     assert loaded <= {"__future__"}

@@ -1,9 +1,6 @@
 """Sequential: how it is put together, its parameters, its summary, and use by many at once."""
 
 import json
-import multiprocessing
-import os
-import threading
 
 import numpy as np
 import pytest
@@ -185,49 +182,3 @@ def test_rows_do_not_depend_on_the_batch_they_are_in():
     whole = model.predict(x, verbose=0)
     for batch_size in (1, 3, 7, 100):
         assert_same(model.predict(x, batch_size=batch_size, verbose=0), whole)
-
-
-def test_threads_that_share_a_model_predict_correctly():
-    model, wrong = small(), []
-    batches = [np.random.default_rng(i).normal(size=(5, 8, 8, 1)).astype("float32") for i in range(8)]
-    expected = [model.predict(x, verbose=0) for x in batches]
-
-    def work(i):
-        for _ in range(20):
-            if not np.array_equal(model.predict(batches[i], verbose=0), expected[i]):
-                wrong.append(i)
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert wrong == []
-
-
-def _predict_in_child(weights, x, queue):
-    model = small()
-    model.set_weights(weights)
-    queue.put(model.predict(x, verbose=0))
-
-
-def test_a_spawned_child_predicts_correctly():
-    model, x = small(), images()
-    expected = model.predict(x, verbose=0)
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    child = context.Process(target=_predict_in_child, args=(model.get_weights(), x, queue))
-    child.start()
-    assert_same(queue.get(timeout=60), expected)
-    child.join()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
-def test_a_forked_child_predicts_correctly():
-    model, x = small(), images(64)
-    expected = model.predict(x, verbose=0)
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if np.array_equal(model.predict(x, verbose=0), expected) else 1)
-    assert os.waitpid(pid, 0)[1] == 0

@@ -250,12 +250,11 @@ class TestBuffer:
         with pytest.raises(KeyError, match="float16"):
             Buffer((2,), "float16")
 
-    @pytest.mark.xfail(reason="Buffer has room for 8 extents and writes past them: ops.relu of 9 axes crashes too")
-    @pytest.mark.parametrize("rank", [9, 17])
+    @pytest.mark.parametrize("rank", [65, 200])
     def test_refuses_more_axes_than_it_has_room_for(self, rank, tmp_path):
         # In a process of its own, because writing past the end of an object may kill it later.
         code = f"from cycnn._native import Buffer\ntry:\n Buffer((1,) * {rank})\nexcept ValueError as e:\n print(e)"
-        assert "8" in output_of(code, tmp_path)
+        assert "64" in output_of(code, tmp_path)
 
 
 class TestMemoryAndPrograms:

@@ -1,9 +1,7 @@
 """What `import cycnn` gives and costs, and what this installation says of itself."""
 
-import subprocess
-import sys
-
 import pytest
+from processes import output_of
 
 import cycnn
 
@@ -16,9 +14,9 @@ def test_every_public_name_is_there():
         cycnn.nonsense  # noqa: B018
 
 
-def test_import_loads_nothing_but_numpy_and_the_core():
+def test_import_loads_nothing_but_numpy_and_the_core(tmp_path):
     code = "import numpy, sys; before = set(sys.modules); import cycnn; print(*set(sys.modules) - before)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    loaded = output_of(code, tmp_path).split()
     for heavy in ("tqdm", "safetensors", "json", "inspect", "typing", "cycnn.layers", "cycnn.program"):
         assert heavy not in loaded
     assert {name for name in loaded if name.startswith("cycnn")} == {

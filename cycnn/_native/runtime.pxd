@@ -1,5 +1,8 @@
 """What every kernel family builds on: typed blocks of memory, steps, and the program that runs them."""
 
+cdef enum:
+    MOST_AXES = 64  # NumPy's arrays have no more
+
 cdef class Buffer:
     cdef:
         char* data                     # NULL until bound
@@ -10,8 +13,8 @@ cdef class Buffer:
         readonly dict cache            # packed copies of a parameter, made by the steps that read it
         readonly unsigned long long version  # raised whenever a parameter's values change
         object owner                   # keeps the memory alive
-        Py_ssize_t extents[8]
-        Py_ssize_t strides[8]
+        Py_ssize_t extents[MOST_AXES]
+        Py_ssize_t strides[MOST_AXES]
         bytes format
         Py_ssize_t itemsize
         bint readonly                  # what it is bound to may only be read

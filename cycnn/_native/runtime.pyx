@@ -33,6 +33,8 @@ cdef class Buffer:
 
     def __init__(self, tuple shape, str dtype="float32"):
         cdef Py_ssize_t axis, extent, size = 1
+        if len(shape) > MOST_AXES:
+            raise ValueError(f"a buffer has at most {MOST_AXES} axes, not {len(shape)}")
         self.shape = shape
         self.dtype = dtype
         self.format, self.itemsize = DTYPES[dtype]
