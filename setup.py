@@ -23,15 +23,21 @@ STAGES = Path("build/isa")
 # Compiled once, without -m flags: extension and its extra C sources.
 SHARED = {"cpu": [], "threads": ["pool.c"], "runtime": []}
 # Compiled once per instruction set.
-FAMILIES = [
-    file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not in SHARED
-]
+FAMILIES = [file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not in SHARED]
 
 X86_LEVELS = {
     "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],
     "v3": ["-mavx2", "-mfma", "-mpopcnt"],
-    "v4": ["-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl", "-mfma", "-mpopcnt",
-           "-mprefer-vector-width=512"],
+    "v4": [
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512cd",
+        "-mavx512dq",
+        "-mavx512vl",
+        "-mfma",
+        "-mpopcnt",
+        "-mprefer-vector-width=512",
+    ],
 }
 # The last two let the compiler turn loops with sqrt and conditions into vectors; they change no values, only errno and
 # the floating-point exception flags, which nobody reads.
@@ -81,16 +87,24 @@ def extension(name, sources, flags=()):
     if PORTABLE:
         macros.append(("CYCNN_PORTABLE", "1"))
     return Extension(
-        name, [str(source) for source in sources], include_dirs=[str(NATIVE)], define_macros=macros,
+        name,
+        [str(source) for source in sources],
+        include_dirs=[str(NATIVE)],
+        define_macros=macros,
         extra_compile_args=[*COMPILE, *flags],
-        extra_link_args=["-s"] if platform.system() == "Linux" else [], py_limited_api=LIMITED_API,
+        extra_link_args=["-s"] if platform.system() == "Linux" else [],
+        py_limited_api=LIMITED_API,
     )
 
 
 def extensions():
     """Return all extension modules, cythonized."""
     directives = {
-        "language_level": 3, "boundscheck": DEBUG, "wraparound": False, "initializedcheck": DEBUG, "cdivision": True,
+        "language_level": 3,
+        "boundscheck": DEBUG,
+        "wraparound": False,
+        "initializedcheck": DEBUG,
+        "cdivision": True,
     }
     options = {"compiler_directives": directives, "build_dir": "build/cython", "nthreads": os.cpu_count()}
     shared = [

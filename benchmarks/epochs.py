@@ -29,11 +29,18 @@ def keras_epochs(keras, data) -> Iterator[float]:
     """Train an epoch each time, with Keras's API, for Keras and for cycnn alike; then, when sent True, test."""
     (x_train, y_train), (x_test, y_test) = data
     layers = keras.layers
-    model = keras.Sequential([
-        keras.Input(shape=(28, 28, 1)), layers.Conv2D(32, 3, activation="relu"), layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, activation="relu"), layers.MaxPooling2D(2), layers.Flatten(), layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax"),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input(shape=(28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     while True:
         model.fit(x_train, y_train, batch_size=BATCH, verbose=0)
@@ -69,8 +76,15 @@ def torch_epochs(data, threads: int) -> Iterator[float]:
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Dropout(0.5), nn.Linear(1600, 10),
+        nn.Conv2d(1, 32, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(1600, 10),
     ).to(memory_format=torch.channels_last)
     for layer in model:
         if hasattr(layer, "weight"):
@@ -79,8 +93,11 @@ def torch_epochs(data, threads: int) -> Iterator[float]:
     optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=1e-7, fused=True)
     loss_of = nn.CrossEntropyLoss()
     (x_train, y_train), (x_test, y_test) = (
-        (torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last),
-         torch.from_numpy(y).long()) for x, y in data
+        (
+            torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last),
+            torch.from_numpy(y).long(),
+        )
+        for x, y in data
     )
     while True:
         model.train()

@@ -46,8 +46,12 @@ def steps(kernels: SimpleNamespace, layer: tuple) -> tuple[dict, float]:
     out_h, out_w = output_size(view, (side, side))
     x, kernel, bias, out = (
         Buffer.of(rng.standard_normal(shape, dtype=np.float32))
-        for shape in ((batch, side, side, channels), (*pair, channels, filters), (filters,),
-                      (batch, out_h, out_w, filters))
+        for shape in (
+            (batch, side, side, channels),
+            (*pair, channels, filters),
+            (filters,),
+            (batch, out_h, out_w, filters),
+        )
     )
     dx, dkernel, dbias = (Buffer.of(np.empty(b.shape, np.float32)) for b in (x, kernel, bias))
     dout = Buffer.of(rng.standard_normal(out.shape, dtype=np.float32))

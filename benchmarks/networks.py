@@ -7,19 +7,44 @@ data and the same loss; dropout is left out of the comparison of steps, as its g
 from __future__ import annotations
 
 NETWORKS = {
-    "mnist_cnn": ((28, 28, 1), [
-        ("conv", 32, 3, "valid", "relu"), ("max_pool", 2), ("conv", 64, 3, "valid", "relu"), ("max_pool", 2),
-        ("flatten",), ("dense", 10, "linear"),
-    ]),
-    "lenet5": ((28, 28, 1), [
-        ("conv", 6, 5, "same", "tanh"), ("average_pool", 2), ("conv", 16, 5, "valid", "tanh"), ("average_pool", 2),
-        ("flatten",), ("dense", 120, "tanh"), ("dense", 84, "tanh"), ("dense", 10, "linear"),
-    ]),
-    "cifar_small": ((32, 32, 3), [
-        ("conv", 32, 3, "same", "relu"), ("conv", 32, 3, "same", "relu"), ("max_pool", 2),
-        ("conv", 64, 3, "same", "relu"), ("conv", 64, 3, "same", "relu"), ("max_pool", 2),
-        ("flatten",), ("dense", 512, "relu"), ("dense", 10, "linear"),
-    ]),
+    "mnist_cnn": (
+        (28, 28, 1),
+        [
+            ("conv", 32, 3, "valid", "relu"),
+            ("max_pool", 2),
+            ("conv", 64, 3, "valid", "relu"),
+            ("max_pool", 2),
+            ("flatten",),
+            ("dense", 10, "linear"),
+        ],
+    ),
+    "lenet5": (
+        (28, 28, 1),
+        [
+            ("conv", 6, 5, "same", "tanh"),
+            ("average_pool", 2),
+            ("conv", 16, 5, "valid", "tanh"),
+            ("average_pool", 2),
+            ("flatten",),
+            ("dense", 120, "tanh"),
+            ("dense", 84, "tanh"),
+            ("dense", 10, "linear"),
+        ],
+    ),
+    "cifar_small": (
+        (32, 32, 3),
+        [
+            ("conv", 32, 3, "same", "relu"),
+            ("conv", 32, 3, "same", "relu"),
+            ("max_pool", 2),
+            ("conv", 64, 3, "same", "relu"),
+            ("conv", 64, 3, "same", "relu"),
+            ("max_pool", 2),
+            ("flatten",),
+            ("dense", 512, "relu"),
+            ("dense", 10, "linear"),
+        ],
+    ),
 }
 CLASSES = 10
 

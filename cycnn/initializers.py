@@ -123,9 +123,7 @@ class RandomUniform(_Random):
 
     arguments = ("minval", "maxval", "seed")
 
-    def __init__(
-        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
-    ) -> None:
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         owner = type(self).__name__
         self.minval = validation.number(owner, "minval", minval)
         self.maxval = validation.number(owner, "maxval", maxval, low=self.minval)

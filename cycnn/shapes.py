@@ -77,10 +77,7 @@ def _window(
     padded_h, padded_w = input_hw[0] + sum(pads_h), input_hw[1] + sum(pads_w)
     if span_h > padded_h or span_w > padded_w:
         dilated = f" with dilation {dilation}" if dilation != (1, 1) else ""
-        rule = (
-            f"fit into the padded image of {padded_h} x {padded_w} pixels, "
-            f"but spans {span_h} x {span_w}{dilated}"
-        )
+        rule = f"fit into the padded image of {padded_h} x {padded_w} pixels, but spans {span_h} x {span_w}{dilated}"
         raise ValueError(message(owner, name, rule, received(name, kernel_size)))
     return Window(*kernel_size, *strides, *pads_h, *pads_w, *dilation)
 
@@ -124,9 +121,7 @@ def window(
     return _window(owner, "kernel_size", kernel_size, strides, padding, dilation, input_hw)
 
 
-def pool_window(
-    owner: str, pool_size: Pair, strides: Pair, padding: Padding, input_hw: Pair
-) -> Window:
+def pool_window(owner: str, pool_size: Pair, strides: Pair, padding: Padding, input_hw: Pair) -> Window:
     """Return the window of a pooling layer over images of a given size.
 
     The arguments are those of `window`. Padding must be smaller than the window, for a window that

@@ -32,6 +32,7 @@ class Trainer(Execution):
         self,
         optimizer: str | Optimizer,
         loss: str | Loss,
+        *,
         metrics: list[str | Metric] | None = None,
     ) -> None:
         """Choose how the model is trained.
@@ -67,6 +68,7 @@ class Trainer(Execution):
         validation_split: float = 0.0,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         shuffle: bool = True,
+        *,
         initial_epoch: int = 0,
     ) -> History:
         """Train for a number of epochs.
@@ -151,6 +153,7 @@ class Trainer(Execution):
         y: ArrayLike,
         batch_size: int | None = None,
         verbose: str | int = "auto",
+        *,
         callbacks: Callback | list[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -187,6 +190,7 @@ class Trainer(Execution):
         x: ArrayLike,
         batch_size: int | None = None,
         verbose: str | int = "auto",
+        *,
         callbacks: Callback | list[Callback] | None = None,
     ) -> NDArray[Any]:
         """Return the model's output for a data set.
@@ -214,18 +218,14 @@ class Trainer(Execution):
             if bar:
                 bar.close()
 
-    def train_on_batch(
-        self, x: ArrayLike, y: ArrayLike, return_dict: bool = False
-    ) -> Any:
+    def train_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
         """Take one training step on one batch; return its loss and metrics, as `evaluate` does.
 
         The values are those of this batch alone, before the step.
         """
         return self._on_batch("train_on_batch", "train", x, y, return_dict)
 
-    def test_on_batch(
-        self, x: ArrayLike, y: ArrayLike, return_dict: bool = False
-    ) -> Any:
+    def test_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
         """Return the loss and the metrics of one batch, as `evaluate` does."""
         return self._on_batch("test_on_batch", "evaluate", x, y, return_dict)
 
@@ -247,9 +247,7 @@ class Trainer(Execution):
         self._build_for(data)
         return next(data.iterate()), self._program("gradients", data.rows, data.x_dtype)
 
-    def _on_batch(
-        self, owner: str, mode: str, x: ArrayLike, y: ArrayLike, return_dict: bool
-    ) -> Any:
+    def _on_batch(self, owner: str, mode: str, x: ArrayLike, y: ArrayLike, return_dict: bool) -> Any:
         """Run one batch, and return its loss and metrics."""
         self._require(owner, compiled=True)
         return_dict = validation.boolean(owner, "return_dict", return_dict)

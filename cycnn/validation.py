@@ -43,9 +43,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _ints(
-    owner: str, name: str, value: object, leaves: Iterable[Any], minimum: int, rule: str
-) -> tuple[int, ...]:
+def _ints(owner: str, name: str, value: object, leaves: Iterable[Any], minimum: int, rule: str) -> tuple[int, ...]:
     """Return the `leaves` of `value` as Python ints of at least `minimum`."""
     leaves = tuple(leaves)
     if not all(map(_is_int, leaves)):
@@ -107,9 +105,7 @@ def padding(owner: str, name: str, value: object) -> Padding:
             raise ValueError(message(owner, name, rule, received(name, value)))
         return value.lower()
     if isinstance(value, (tuple, list)):
-        if len(value) != 2 or not all(
-            isinstance(side, (tuple, list)) and len(side) == 2 for side in value
-        ):
+        if len(value) != 2 or not all(isinstance(side, (tuple, list)) and len(side) == 2 for side in value):
             raise ValueError(message(owner, name, rule, received(name, value)))
         leaves = (*value[0], *value[1])
         top, bottom, left, right = _ints(owner, name, value, leaves, 0, rule)
@@ -190,19 +186,14 @@ def not_floats(owner: str, name: str, value: object, dtype: np.dtype[Any]) -> Ty
     expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"
     remedy = ""
     if dtype.kind in "iu":
-        remedy = (
-            f'Convert it with {expression}.astype("float32") / 255, '
-            "or put a Rescaling layer in front."
-        )
+        remedy = f'Convert it with {expression}.astype("float32") / 255, or put a Rescaling layer in front.'
     elif dtype.kind in "fb":
         remedy = f'Convert it with {expression}.astype("float32").'
     rule = "be a float32 or float64 array"
     return TypeError(message(owner, name, rule, f"{name}.dtype={dtype}", remedy))
 
 
-def float_array(
-    owner: str, name: str, value: object, ndim: int | None, dtype: DTypeLike | None = None
-) -> NDArray[Any]:
+def float_array(owner: str, name: str, value: object, ndim: int | None, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """Return `value` as an aligned, C-contiguous float32 or float64 array of `ndim` dimensions.
 
     An array that already is all that comes back itself, read-only or not; anything else is copied.

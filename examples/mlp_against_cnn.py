@@ -58,27 +58,31 @@ def moved(digits: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
 
 def perceptron() -> cycnn.Sequential:
     """Return a multilayer perceptron: every neuron sees every pixel."""
-    return cycnn.Sequential([
-        cycnn.Input((CANVAS, CANVAS, 1)),
-        layers.Flatten(),
-        layers.Dense(128, activation="relu"),
-        layers.Dense(64, activation="relu"),
-        layers.Dense(10, activation="softmax"),
-    ])
+    return cycnn.Sequential(
+        [
+            cycnn.Input((CANVAS, CANVAS, 1)),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 
 def convolutional() -> cycnn.Sequential:
     """Return a convolutional network: conv, pool, conv, pool, conv, then the strongest response anywhere."""
-    return cycnn.Sequential([
-        cycnn.Input((CANVAS, CANVAS, 1)),
-        layers.Conv2D(16, 3, padding="same", activation="relu"),
-        layers.MaxPooling2D(2),
-        layers.Conv2D(32, 3, padding="same", activation="relu"),
-        layers.MaxPooling2D(2),
-        layers.Conv2D(64, 3, padding="same", activation="relu"),
-        layers.GlobalMaxPooling2D(),
-        layers.Dense(10, activation="softmax"),
-    ])
+    return cycnn.Sequential(
+        [
+            cycnn.Input((CANVAS, CANVAS, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, padding="same", activation="relu"),
+            layers.GlobalMaxPooling2D(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
 
 
 def multiply_adds(model: cycnn.Sequential) -> int:

@@ -18,7 +18,11 @@ def run_python(code, folder, path=PACKAGE.parent, timeout=60, **settings):
     environment.update(settings, PYTHONPATH=str(path))
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        cwd=folder, env=environment, timeout=timeout, capture_output=True, text=True,
+        cwd=folder,
+        env=environment,
+        timeout=timeout,
+        capture_output=True,
+        text=True,
     )
 
 

@@ -135,9 +135,7 @@ def max_pool2d_backward(dout, index, window, input_hw):
 def _real_pixels(window, input_hw):
     """Return for each output how many pixels of its window are not padding, (1, OH, OW, 1)."""
     real = _pad(np.ones((1, *input_hw, 1)), window)
-    return sum(
-        real[:, rows, columns] for _, _, rows, columns in _positions(window, real.shape[1:3])
-    )
+    return sum(real[:, rows, columns] for _, _, rows, columns in _positions(window, real.shape[1:3]))
 
 
 def average_pool2d(x, window):

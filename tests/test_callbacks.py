@@ -29,7 +29,7 @@ for _event in [name for name in vars(callbacks.Callback) if name.startswith("on_
 @pytest.fixture
 def model():
     model = Sequential([Input((4,)), layers.Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 

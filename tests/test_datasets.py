@@ -86,9 +86,7 @@ def test_read_idx_names_the_absent_file(tmp_path, name):
     path = str(tmp_path / name)
     with pytest.raises(FileNotFoundError) as error:
         read_idx(path)
-    assert str(error.value) == (
-        f"read_idx: `path` must name an existing file. Received: path={path!r}."
-    )
+    assert str(error.value) == (f"read_idx: `path` must name an existing file. Received: path={path!r}.")
 
 
 HUGE = struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3)
@@ -239,17 +237,13 @@ def test_load_mnist_refuses_an_absent_folder(tmp_path):
     path = str(tmp_path / "absent")
     with pytest.raises(FileNotFoundError) as error:
         load_mnist(path)
-    assert str(error.value) == (
-        f"load_mnist: `folder` must be an existing folder. Received: folder={path!r}."
-    )
+    assert str(error.value) == (f"load_mnist: `folder` must be an existing folder. Received: folder={path!r}.")
 
 
 def test_load_mnist_refuses_what_is_no_path():
     with pytest.raises(TypeError) as error:
         load_mnist(None)
-    assert str(error.value) == (
-        "load_mnist: `folder` must be a str or os.PathLike. Received: folder=None."
-    )
+    assert str(error.value) == ("load_mnist: `folder` must be a str or os.PathLike. Received: folder=None.")
 
 
 # name: (replaced files, exact error with {folder} left open)

@@ -74,7 +74,8 @@ class Loop:
         """Vectors at addresses that do not change from one pass to the next, unless they are constants of the code."""
         changed = {i.written for i in self.body}
         return [
-            f"{i.address:x}: {i.name} {i.operands}" for i in self.body
+            f"{i.address:x}: {i.name} {i.operands}"
+            for i in self.body
             if (by := i.vectors_in_memory) is not None and "%rip" not in by and ("%rsp" in by or not by & changed)
         ]
 
@@ -84,7 +85,10 @@ def instructions(file):
     """Return the disassembly of a file's code."""
     text = subprocess.run(
         ["objdump", "--disassemble", "--no-show-raw-insn", "--section=.text", file],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     ).stdout
     found = []
     for line in text.splitlines():
@@ -123,9 +127,7 @@ def modules(level):
 
 def tiles(level, family):
     """Return the innermost loops that multiply and add at least two vectors."""
-    return [
-        loop for loop in loops(instructions(extension(family, level))) if loop.multiply_adds(REGISTERS[level]) >= 2
-    ]
+    return [loop for loop in loops(instructions(extension(family, level))) if loop.multiply_adds(REGISTERS[level]) >= 2]
 
 
 def users_of(pattern, file):
@@ -185,8 +187,12 @@ class TestSearch:
     @pytest.mark.parametrize(
         "line",
         [
-            "vmovaps %zmm3,0x40(%rsp)", "vmovaps 0x40(%rsp),%zmm3", "vfmadd231ps -0x80(%rbp),%zmm2,%zmm3",
-            "vbroadcastss 0x8(%rsp),%zmm1", "movaps %xmm3,(%rsp,%rax,4)", "vmulps 0x4(%rbp){1to16},%zmm1,%zmm2",
+            "vmovaps %zmm3,0x40(%rsp)",
+            "vmovaps 0x40(%rsp),%zmm3",
+            "vfmadd231ps -0x80(%rbp),%zmm2,%zmm3",
+            "vbroadcastss 0x8(%rsp),%zmm1",
+            "movaps %xmm3,(%rsp,%rax,4)",
+            "vmulps 0x4(%rbp){1to16},%zmm1,%zmm2",
         ],
     )
     def test_finds_spills(self, line):
@@ -196,8 +202,11 @@ class TestSearch:
     @pytest.mark.parametrize(
         "line",
         [
-            "vmovups (%rbp),%zmm3", "vbroadcastss 0x4(%r8,%rbp,1),%zmm1", "vmovaps 0x100(%rip),%zmm3",
-            "mov 0x8(%rsp),%rcx", "vmovaps %zmm3,%zmm4",
+            "vmovups (%rbp),%zmm3",
+            "vbroadcastss 0x4(%r8,%rbp,1),%zmm1",
+            "vmovaps 0x100(%rip),%zmm3",
+            "mov 0x8(%rsp),%rcx",
+            "vmovaps %zmm3,%zmm4",
         ],
     )
     def test_takes_no_operand_for_a_spill(self, line):

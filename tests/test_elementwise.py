@@ -394,10 +394,15 @@ def test_results_do_not_depend_on_threads(rng, restore_threads, isa, dtype):
     for threads in (1, 2, 5):
         _native.set_num_threads(threads)
         y = softmax(x, isa)
-        results.append([
-            activate(x, "tanh", isa), y, softmax_backward(x, y, isa), drop(x, 0.5, isa),
-            rescale(x, dtype, 0.1, 0.2, isa),
-        ])
+        results.append(
+            [
+                activate(x, "tanh", isa),
+                y,
+                softmax_backward(x, y, isa),
+                drop(x, 0.5, isa),
+                rescale(x, dtype, 0.1, 0.2, isa),
+            ]
+        )
     for other in results[1:]:
         for actual, expected in zip(other, results[0], strict=True):
             assert_same(actual, expected)

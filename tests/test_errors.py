@@ -30,7 +30,7 @@ def make(units, activation, loss, *first):
             layers.Dense(units, activation=activation),
         ]
     )
-    model.compile("sgd", loss, ["accuracy"])
+    model.compile("sgd", loss, metrics=["accuracy"])
     return model
 
 
@@ -236,14 +236,14 @@ CASES = [
      "Received: loss='hinge'."),
     ('model.compile("sgd", None)', TypeError,
      "compile: `loss` must be the name of a loss or a Loss. Received: loss=None."),
-    ('model.compile("sgd", "mse", "accuracy")', TypeError,
+    ('model.compile("sgd", "mse", metrics="accuracy")', TypeError,
      "compile: `metrics` must be a list of names of metrics and Metric objects. "
      "Received: metrics='accuracy'."),
-    ('model.compile("sgd", "mse", ["auc"])', ValueError,
+    ('model.compile("sgd", "mse", metrics=["auc"])', ValueError,
      "compile: `metrics` must name only accuracy, binary_accuracy, categorical_accuracy, "
      "sparse_categorical_accuracy. "
      "Received: metrics=['auc']."),
-    ('model.compile("sgd", "mse", [3])', TypeError,
+    ('model.compile("sgd", "mse", metrics=[3])', TypeError,
      "compile: `metrics` must be a list of names of metrics and Metric objects. Received: metrics=[3]."),
     ("optimizers.SGD(-1)", ValueError,
      "SGD: `learning_rate` must be a finite number of at least 0. Received: learning_rate=-1."),

@@ -39,9 +39,7 @@ def test_assert_same_refuses(actual, expected, message):
 def test_rounding_is_the_classic_bound():
     u = 2.0**-24
     assert rounding(1, np.float32) == u / (1 - u)
-    np.testing.assert_array_equal(
-        rounding([2, 3], "float32"), [2 * u / (1 - 2 * u), 3 * u / (1 - 3 * u)]
-    )
+    np.testing.assert_array_equal(rounding([2, 3], "float32"), [2 * u / (1 - 2 * u), 3 * u / (1 - 3 * u)])
     with pytest.raises(AssertionError, match="leave nothing"):
         rounding(2**24, np.float32)
 

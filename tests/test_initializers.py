@@ -150,9 +150,7 @@ def test_set_random_seed_fixes_every_generator():
     assert draw() != first
 
 
-@pytest.mark.parametrize(
-    ("kind", "seed"), [(TypeError, None), (TypeError, 1.0), (ValueError, -1), (ValueError, 2**64)]
-)
+@pytest.mark.parametrize(("kind", "seed"), [(TypeError, None), (TypeError, 1.0), (ValueError, -1), (ValueError, 2**64)])
 def test_set_random_seed_refuses(kind, seed):
     with pytest.raises(kind, match=r"^set_random_seed: `seed` must be .* Received: seed="):
         utils.set_random_seed(seed)
@@ -227,8 +225,7 @@ NAMES = ", ".join(CLASSES)
         (
             ValueError,
             lambda: initializers.get("orthogonal", owner="Conv2D", name="kernel_initializer"),
-            f"Conv2D: `kernel_initializer` must be one of {NAMES}. "
-            "Received: kernel_initializer='orthogonal'.",
+            f"Conv2D: `kernel_initializer` must be one of {NAMES}. Received: kernel_initializer='orthogonal'.",
         ),
         (
             ValueError,
@@ -256,8 +253,7 @@ NAMES = ", ".join(CLASSES)
         (
             ValueError,
             lambda: initializers.VarianceScaling(mode="fan"),
-            "VarianceScaling: `mode` must be one of 'fan_in', 'fan_out', 'fan_avg'. "
-            "Received: mode='fan'.",
+            "VarianceScaling: `mode` must be one of 'fan_in', 'fan_out', 'fan_avg'. Received: mode='fan'.",
         ),
         (
             TypeError,
@@ -278,8 +274,7 @@ NAMES = ", ".join(CLASSES)
         (
             TypeError,
             lambda: initializers.HeNormal(seed="a"),
-            "HeNormal: `seed` must be None or a non-negative int less than 2**64. "
-            "Received: seed='a'.",
+            "HeNormal: `seed` must be None or a non-negative int less than 2**64. Received: seed='a'.",
         ),
         (
             TypeError,

@@ -13,7 +13,17 @@ from cycnn._native import Buffer, run_step
 
 # Rows and columns: around the widths of vectors, and around the 8192 numbers of a task.
 SHAPES = (
-    (1, 1), (1, 10), (2, 16), (5, 7), (3, 33), (128, 10), (819, 10), (820, 10), (2000, 10), (3, 8192), (2, 8193),
+    (1, 1),
+    (1, 10),
+    (2, 16),
+    (5, 7),
+    (3, 33),
+    (128, 10),
+    (819, 10),
+    (820, 10),
+    (2000, 10),
+    (3, 8192),
+    (2, 8193),
     (50, 1000),
 )
 CROSSENTROPIES = ("SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy")

@@ -216,8 +216,10 @@ class TestBuffer:
         buffer = Buffer((2,))
         versions = [buffer.version]
         for change in (
-            lambda: buffer.bind(np.zeros(2, "float32")), lambda: buffer.bind(np.zeros(2, "float32")),
-            lambda: buffer.place(Memory(8), 0), buffer.touch,
+            lambda: buffer.bind(np.zeros(2, "float32")),
+            lambda: buffer.bind(np.zeros(2, "float32")),
+            lambda: buffer.place(Memory(8), 0),
+            buffer.touch,
         ):
             change()
             versions.append(buffer.version)
@@ -230,8 +232,11 @@ class TestBuffer:
     @pytest.mark.parametrize(
         "array",
         [
-            np.zeros((2, 3), "float64"), np.zeros((3, 2), "float32"), np.zeros(6, "float32"),
-            np.zeros((2, 6), "float32")[:, ::2], np.zeros((3, 2), "float32").T,
+            np.zeros((2, 3), "float64"),
+            np.zeros((3, 2), "float32"),
+            np.zeros(6, "float32"),
+            np.zeros((2, 6), "float32")[:, ::2],
+            np.zeros((3, 2), "float32").T,
         ],
         ids=["dtype", "shape", "rank", "strided", "transposed"],
     )
@@ -350,8 +355,18 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("own", "openmp", "expected"),
         [
-            ("3", None, 3), ("3", "2", 3), (None, "2", 2), (None, "2,1", 2), (" 5 ", None, 5), ("", "2", 2),
-            ("7", "text", 7), (None, "text", 4), (None, "0", 4), (None, "-1", 4), (None, "", 4), (None, "²", 4),
+            ("3", None, 3),
+            ("3", "2", 3),
+            (None, "2", 2),
+            (None, "2,1", 2),
+            (" 5 ", None, 5),
+            ("", "2", 2),
+            ("7", "text", 7),
+            (None, "text", 4),
+            (None, "0", 4),
+            (None, "-1", 4),
+            (None, "", 4),
+            (None, "²", 4),
         ],
     )
     def test_environment_comes_before_the_machine(self, machine, monkeypatch, own, openmp, expected):

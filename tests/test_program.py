@@ -19,7 +19,9 @@ DTYPES = ("float32", "float64")
 spans = st.lists(
     st.builds(
         lambda nbytes, first, length: Span(nbytes, first, first + length),
-        st.integers(0, 5000), st.integers(0, 30), st.integers(0, 12),
+        st.integers(0, 5000),
+        st.integers(0, 30),
+        st.integers(0, 12),
     ),
     max_size=40,
 )
@@ -190,13 +192,21 @@ class TestSteps:
         model = model_of(layers.Conv2D(4, 3, activation="relu"), layers.Conv2D(4, 3), layers.Flatten())
         steps = steps_of(model, "gradients")
         assert steps == [
-            "Conv2DForward", "Conv2DForward", "MeanSquaredError",
-            "Conv2DBackwardKernel", "Conv2DBackwardInput", "Conv2DBackwardKernel",
+            "Conv2DForward",
+            "Conv2DForward",
+            "MeanSquaredError",
+            "Conv2DBackwardKernel",
+            "Conv2DBackwardInput",
+            "Conv2DBackwardKernel",
         ]
 
     def test_layers_without_parameters_first_compute_no_gradients(self):
         model = model_of(
-            layers.Rescaling(0.5), layers.MaxPooling2D(2), layers.ReLU(), layers.Dropout(0.5), layers.Flatten(),
+            layers.Rescaling(0.5),
+            layers.MaxPooling2D(2),
+            layers.ReLU(),
+            layers.Dropout(0.5),
+            layers.Flatten(),
             layers.Dense(2),
         )
         assert steps_of(model, "gradients")[6:] == ["Conv2DBackwardKernel"]
@@ -247,29 +257,46 @@ def unfused(model, x):
 
 STACKS = {
     "convolutions": lambda d: [
-        layers.Conv2D(5, 3, activation="relu", padding="same", dtype=d), layers.Conv2D(17, 3, strides=2, dtype=d),
+        layers.Conv2D(5, 3, activation="relu", padding="same", dtype=d),
+        layers.Conv2D(17, 3, strides=2, dtype=d),
         layers.ReLU(dtype=d),
     ],
     "pooling": lambda d: [
-        layers.MaxPooling2D(2, dtype=d), layers.ReLU(dtype=d), layers.Conv2D(4, 2, dtype=d),
-        layers.AveragePooling2D(2, dtype=d), layers.Activation("relu", dtype=d), layers.GlobalMaxPooling2D(dtype=d),
+        layers.MaxPooling2D(2, dtype=d),
+        layers.ReLU(dtype=d),
+        layers.Conv2D(4, 2, dtype=d),
+        layers.AveragePooling2D(2, dtype=d),
+        layers.Activation("relu", dtype=d),
+        layers.GlobalMaxPooling2D(dtype=d),
     ],
     "reshape-between": lambda d: [
-        layers.Conv2D(3, 3, dtype=d), layers.Flatten(dtype=d), layers.ReLU(dtype=d), layers.Dense(7, dtype=d),
+        layers.Conv2D(3, 3, dtype=d),
+        layers.Flatten(dtype=d),
+        layers.ReLU(dtype=d),
+        layers.Dense(7, dtype=d),
     ],
     "dense-over-pixels": lambda d: [
-        layers.Dense(9, activation="relu", dtype=d), layers.Dense(3, dtype=d), layers.GlobalAveragePooling2D(dtype=d),
+        layers.Dense(9, activation="relu", dtype=d),
+        layers.Dense(3, dtype=d),
+        layers.GlobalAveragePooling2D(dtype=d),
     ],
     "sigmoid-tanh-softmax": lambda d: [
-        layers.Conv2D(4, 3, activation="sigmoid", dtype=d), layers.Activation("tanh", dtype=d),
-        layers.Flatten(dtype=d), layers.Dense(6, activation="softmax", dtype=d),
+        layers.Conv2D(4, 3, activation="sigmoid", dtype=d),
+        layers.Activation("tanh", dtype=d),
+        layers.Flatten(dtype=d),
+        layers.Dense(6, activation="softmax", dtype=d),
     ],
     "two-activations": lambda d: [
-        layers.Conv2D(4, 3, activation="relu", dtype=d), layers.Activation("sigmoid", dtype=d),
-        layers.Flatten(dtype=d), layers.Dense(6, dtype=d), layers.Softmax(dtype=d),
+        layers.Conv2D(4, 3, activation="relu", dtype=d),
+        layers.Activation("sigmoid", dtype=d),
+        layers.Flatten(dtype=d),
+        layers.Dense(6, dtype=d),
+        layers.Softmax(dtype=d),
     ],
     "rescaling": lambda d: [
-        layers.Rescaling(0.5, -1.0, dtype=d), layers.Dropout(0.5, dtype=d), layers.Conv2D(2, 6, dtype=d),
+        layers.Rescaling(0.5, -1.0, dtype=d),
+        layers.Dropout(0.5, dtype=d),
+        layers.Conv2D(2, 6, dtype=d),
         layers.Flatten(dtype=d),
     ],
 }
@@ -287,8 +314,13 @@ class TestResults:
     def test_gradients_equal_the_unfused_computation(self, dtype):
         # Whole numbers everywhere: a mean over 4 x 2 = 8 outputs is exact, too.
         model = model_of(
-            layers.Conv2D(4, 3, dtype=dtype), layers.ReLU(dtype=dtype), layers.MaxPooling2D(2, dtype=dtype),
-            layers.ReLU(dtype=dtype), layers.Flatten(dtype=dtype), layers.Dense(2, dtype=dtype), dtype=dtype,
+            layers.Conv2D(4, 3, dtype=dtype),
+            layers.ReLU(dtype=dtype),
+            layers.MaxPooling2D(2, dtype=dtype),
+            layers.ReLU(dtype=dtype),
+            layers.Flatten(dtype=dtype),
+            layers.Dense(2, dtype=dtype),
+            dtype=dtype,
         )
         rng = np.random.default_rng(2)
         x, y = integers(rng, (4, 6, 6, 2), dtype), integers(rng, (4, 2), dtype)

@@ -110,9 +110,7 @@ def test_dense_by_hand():
     assert_same(out, np.array([[201.0, 12.0, 5.0], [403.0, 34.0, 3.0]]))
     dout = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]])
     assert_same(reference.dense_backward_input(dout, kernel), np.array([[1.0, 98.0], [10.0, 1.0]]))
-    assert_same(
-        reference.dense_backward_kernel(x, dout), np.array([[1.0, 3.0, 2.0], [2.0, 4.0, 4.0]])
-    )
+    assert_same(reference.dense_backward_kernel(x, dout), np.array([[1.0, 3.0, 2.0], [2.0, 4.0, 4.0]]))
 
 
 def test_max_pool2d_by_hand():
@@ -126,9 +124,7 @@ def test_max_pool2d_by_hand():
 
 def test_max_pool2d_never_returns_padding():
     win = Window(2, 2, 2, 2, 1, 0, 1, 0, 1, 1)
-    out, index = reference.max_pool2d(
-        image([[-5, -np.inf, -np.inf], [-3, -4, -2], [-1, -6, -7]]), win
-    )
+    out, index = reference.max_pool2d(image([[-5, -np.inf, -np.inf], [-3, -4, -2], [-1, -6, -7]]), win)
     assert_same(out, image([[-5, -np.inf], [-1, -2]]))
     assert_same(index, image([[3, 2], [3, 1]]).astype(np.uint8))
 

@@ -153,8 +153,7 @@ def test_every_pooling_window_meets_the_image(size, kernel, stride, padding):
         ),
         (
             lambda: pool_window("MaxPooling2D", (2, 3), (2, 2), 2, (8, 8)),
-            "MaxPooling2D: `padding` must be smaller than `pool_size`=(2, 3) on every side. "
-            "Received: padding=2.",
+            "MaxPooling2D: `padding` must be smaller than `pool_size`=(2, 3) on every side. Received: padding=2.",
         ),
         (
             lambda: pool_window("MaxPooling2D", (2, 3), (2, 2), ((0, 0), (0, 3)), (8, 8)),
@@ -163,18 +162,15 @@ def test_every_pooling_window_meets_the_image(size, kernel, stride, padding):
         ),
         (
             lambda: window("Conv2D", (3, 3), (1, 1), "same", (1, 1), (0, 5)),
-            "Conv2D: `x` must have at least one row and one column of pixels. "
-            "Received: height=0, width=5.",
+            "Conv2D: `x` must have at least one row and one column of pixels. Received: height=0, width=5.",
         ),
         (
             lambda: check_size("Conv2D", "out", (2**20, 2**20, 2**20)),
-            "Conv2D: `out` must have at most 2**59 elements. "
-            "Received: out.shape=(1048576, 1048576, 1048576).",
+            "Conv2D: `out` must have at most 2**59 elements. Received: out.shape=(1048576, 1048576, 1048576).",
         ),
         (
             lambda: check_size("Conv2D", "out", (0, 2**70)),
-            "Conv2D: `out` must have at most 2**59 elements. "
-            "Received: out.shape=(0, 1180591620717411303424).",
+            "Conv2D: `out` must have at most 2**59 elements. Received: out.shape=(0, 1180591620717411303424).",
         ),
     ],
 )

@@ -29,16 +29,18 @@ forks_beside_threads = [
 def network(seed=1, dtype="float32"):
     """Return a compiled network with dropout whose every convolution is work for several threads."""
     cycnn.utils.set_random_seed(seed)
-    model = Sequential([
-        Input((16, 16, 3), dtype=dtype),
-        layers.Conv2D(16, 3, activation="relu", padding="same", dtype=dtype),
-        layers.MaxPooling2D(2, dtype=dtype),
-        layers.Conv2D(33, 3, activation="tanh", dtype=dtype),
-        layers.AveragePooling2D(2, dtype=dtype),
-        layers.Dropout(0.4, seed=5, dtype=dtype),
-        layers.Flatten(dtype=dtype),
-        layers.Dense(10, activation="softmax", dtype=dtype),
-    ])
+    model = Sequential(
+        [
+            Input((16, 16, 3), dtype=dtype),
+            layers.Conv2D(16, 3, activation="relu", padding="same", dtype=dtype),
+            layers.MaxPooling2D(2, dtype=dtype),
+            layers.Conv2D(33, 3, activation="tanh", dtype=dtype),
+            layers.AveragePooling2D(2, dtype=dtype),
+            layers.Dropout(0.4, seed=5, dtype=dtype),
+            layers.Flatten(dtype=dtype),
+            layers.Dense(10, activation="softmax", dtype=dtype),
+        ]
+    )
     model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     return model
 
@@ -177,9 +179,7 @@ class TestPythonThreads:
             model.fit(x, y, batch_size=24, epochs=3, shuffle=False, verbose=0)
             alone.append(digest(*model.get_weights()))
         with ThreadPoolExecutor(2) as executor:
-            fits = [
-                executor.submit(m.fit, x, y, batch_size=24, epochs=3, shuffle=False, verbose=0) for m in together
-            ]
+            fits = [executor.submit(m.fit, x, y, batch_size=24, epochs=3, shuffle=False, verbose=0) for m in together]
             for done in fits:
                 done.result(timeout=60)
         assert [digest(*model.get_weights()) for model in together] == alone
@@ -273,9 +273,7 @@ class TestProcesses:
         worker = threading.Thread(target=work)
         worker.start()
         try:
-            assert all(
-                succeeds_in_fork(lambda: digest(model.predict(x, verbose=0)) == expected) for _ in range(20)
-            )
+            assert all(succeeds_in_fork(lambda: digest(model.predict(x, verbose=0)) == expected) for _ in range(20))
         finally:
             stop.set()
             worker.join(timeout=60)
@@ -329,8 +327,11 @@ class TestDenormals:
         threads(n)
         model, (x, y) = network(), images()
         for call in (
-            lambda: model.predict(x, verbose=0), lambda: model.train_on_batch(x, y),
-            lambda: model.fit(x, y, verbose=0), lambda: cycnn.ops.relu(x), lambda: model.predict(x[:0], verbose=0),
+            lambda: model.predict(x, verbose=0),
+            lambda: model.train_on_batch(x, y),
+            lambda: model.fit(x, y, verbose=0),
+            lambda: cycnn.ops.relu(x),
+            lambda: model.predict(x[:0], verbose=0),
         ):
             call()
             self.assert_numpy_makes_denormals()
@@ -390,8 +391,11 @@ class TestExit:
         "time.sleep(0.1)\n"
     )
 
-    @pytest.mark.parametrize("code", ["", DAEMON, "cycnn.set_num_threads(64); m.predict(x, verbose=0)\n"],
-                             ids=["workers-sleep", "workers-run", "many-workers"])
+    @pytest.mark.parametrize(
+        "code",
+        ["", DAEMON, "cycnn.set_num_threads(64); m.predict(x, verbose=0)\n"],
+        ids=["workers-sleep", "workers-run", "many-workers"],
+    )
     def test_of_the_interpreter_is_clean_and_quick(self, code, tmp_path):
         start = time.monotonic()
         process = run_python(self.MODEL + code, tmp_path, CYCNN_NUM_THREADS="4", timeout=30)

@@ -35,7 +35,7 @@ def classifier(size=6, metrics=("accuracy",), optimizer="adam"):
             layers.Dense(3, activation="softmax"),
         ]
     )
-    model.compile(optimizer, "sparse_categorical_crossentropy", list(metrics))
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=list(metrics))
     return model
 
 
@@ -120,9 +120,7 @@ def test_ten_steps_follow_the_formula_of_the_optimizer(optimizer, update):
     for t in range(1, 11):
         model.train_on_batch(x, y)
         gradients = _linear_gradients(x, y, *expected)
-        expected = [
-            update(p, g, state, t) for p, g, state in zip(expected, gradients, states, strict=True)
-        ]
+        expected = [update(p, g, state, t) for p, g, state in zip(expected, gradients, states, strict=True)]
     assert optimizer.iterations == 10
     for weight, value in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_allclose(weight, value, rtol=1e-13)  # a hundred roundings of 1e-16
@@ -196,7 +194,7 @@ def test_fit_learns_real_digits():
             layers.Dense(10, activation="softmax"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x[:6000], y[:6000], batch_size=32, epochs=4, verbose=0)
     assert model.evaluate(x_test[:2000], y_test[:2000], verbose=0)[1] > 0.9
 
@@ -215,7 +213,7 @@ def test_every_row_is_seen_once_in_each_epoch_in_a_new_order():
     y = np.arange(23.0).reshape(-1, 1)
     rows = Rows()
     model = Sequential([Input((4,)), layers.Dense(1)])
-    model.compile("sgd", "mse", [rows])
+    model.compile("sgd", "mse", metrics=[rows])
     model.fit(x, y, batch_size=10, epochs=2, verbose=0)
     assert [len(batch) for batch in rows.seen] == [10, 10, 3] * 2
     first, second = np.concatenate(rows.seen[:3]), np.concatenate(rows.seen[3:])
@@ -346,7 +344,7 @@ def test_no_rows_predict_no_rows():
 def test_accuracy_means_what_it_means_in_keras(y, units, loss, metric):
     activation = "sigmoid" if "binary" in loss else "softmax"
     model = Sequential([Input((4,)), layers.Dense(units, activation=activation)])
-    model.compile("sgd", loss, ["accuracy", metric()])
+    model.compile("sgd", loss, metrics=["accuracy", metric()])
     x = np.random.default_rng(5).normal(size=(3, 4)).astype("float32")
     logs = model.evaluate(x, y, return_dict=True, verbose=0)
     assert logs["accuracy"] == list(logs.values())[2]
@@ -360,7 +358,7 @@ def test_images_can_be_targets():
     assert loss == pytest.approx(np.mean((model(x).astype("float64") - x) ** 2), rel=1e-6)
     assert model.fit(x, x, epochs=20, verbose=0).history["loss"][-1] < loss
     labels = np.random.default_rng(5).integers(0, 2, (6, 4, 4, 1))
-    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     loss, accuracy = model.evaluate(x, labels, verbose=0)
     assert accuracy == float((model(x).argmax(-1) == labels[..., 0]).mean())
     assert loss == model.loss(labels, model(x))

@@ -269,8 +269,7 @@ def test_float_array_refuses_long_double():
         (
             [[1.0], [1.0, 2.0]],
             2,
-            "Conv2D: `x` must be an array of numbers, all rows of the same length. "
-            "Received: x of type list.",
+            "Conv2D: `x` must be an array of numbers, all rows of the same length. Received: x of type list.",
         ),
     ],
 )

@@ -44,8 +44,17 @@ except ImportError as error:
 from .limits import available_cpus, default_threads
 
 __all__ = [
-    "Buffer", "Memory", "Program", "Step", "built", "get_num_threads", "isa", "kernels", "run_step",
-    "set_num_threads", "supported",
+    "Buffer",
+    "Memory",
+    "Program",
+    "Step",
+    "built",
+    "get_num_threads",
+    "isa",
+    "kernels",
+    "run_step",
+    "set_num_threads",
+    "supported",
 ]
 
 FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "losses", "optimizers")
@@ -86,10 +95,14 @@ def kernels(dtype: str = "float32", isa: str = isa, plain: bool = False) -> Simp
     """
     families = PLAIN_FAMILIES if plain or dtype == "float64" else FAMILIES
     modules = [importlib.import_module(f"cycnn._native.{isa}.{family}") for family in families]
-    return SimpleNamespace(**{
-        name: value for module in modules for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Step) and value is not Step
-    })
+    return SimpleNamespace(
+        **{
+            name: value
+            for module in modules
+            for name, value in vars(module).items()
+            if isinstance(value, type) and issubclass(value, Step) and value is not Step
+        }
+    )
 
 
 def run_step(step: Step) -> None:

@@ -58,8 +58,9 @@ cdef class Buffer:
     def bind(self, array):
         """Read and write `array`, C-contiguous and of this buffer's shape and dtype, from now on."""
         cdef Py_buffer view
-        if array.shape != self.shape or array.dtype.name != self.dtype or not array.flags.c_contiguous:
-            raise ValueError(f"cannot bind {array.dtype} {array.shape} to {self.dtype} {self.shape}")
+        dtype = array.dtype
+        if (array.shape, dtype.name, dtype.isnative, array.flags.c_contiguous) != (self.shape, self.dtype, True, True):
+            raise ValueError(f"cannot bind {dtype} {array.shape} to {self.dtype} {self.shape}")
         PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
         self.data = <char*> view.buf
         PyBuffer_Release(&view)

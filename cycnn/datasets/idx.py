@@ -68,9 +68,7 @@ def read_idx(path: str | os.PathLike[str], *, ndim: int | None = None) -> NDArra
         raise TypeError(f"read_idx: `path` must be a str or os.PathLike. Received: path={path!r}.")
     name = os.fspath(path)
     if not os.path.isfile(name):
-        raise FileNotFoundError(
-            f"read_idx: `path` must name an existing file. Received: path={name!r}."
-        )
+        raise FileNotFoundError(f"read_idx: `path` must name an existing file. Received: path={name!r}.")
     with open(name, "rb") as file:
         compressed = file.read(2) == _GZIP_MAGIC
         file.seek(0)
@@ -143,6 +141,5 @@ def _contents(ndim: int) -> str:
 
 def _refuse(name: str, fact: str) -> NoReturn:
     raise ValueError(
-        "read_idx: `path` must name a complete IDX file of unsigned bytes. "
-        f"Received: path={name!r}, which {fact}."
+        f"read_idx: `path` must name a complete IDX file of unsigned bytes. Received: path={name!r}, which {fact}."
     )

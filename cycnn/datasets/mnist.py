@@ -56,17 +56,12 @@ def load_mnist(folder: str | os.PathLike[str]) -> tuple[Samples, Samples]:
     recognition", Proceedings of the IEEE 86 (11), 1998.
     """
     if not isinstance(folder, (str, os.PathLike)):
-        raise TypeError(
-            f"load_mnist: `folder` must be a str or os.PathLike. Received: folder={folder!r}."
-        )
+        raise TypeError(f"load_mnist: `folder` must be a str or os.PathLike. Received: folder={folder!r}.")
     name = os.fspath(folder)
     if not os.path.isdir(name):
-        raise FileNotFoundError(
-            f"load_mnist: `folder` must be an existing folder. Received: folder={name!r}."
-        )
+        raise FileNotFoundError(f"load_mnist: `folder` must be an existing folder. Received: folder={name!r}.")
     paths = [
-        (_find(name, f"{part}-images", "idx3-ubyte"), _find(name, f"{part}-labels", "idx1-ubyte"))
-        for part in _PARTS
+        (_find(name, f"{part}-images", "idx3-ubyte"), _find(name, f"{part}-labels", "idx1-ubyte")) for part in _PARTS
     ]
     train, test = (_load_part(images, labels) for images, labels in paths)
     if train[0].shape[1:] != test[0].shape[1:]:

@@ -24,10 +24,10 @@ class Emission:
     def __init__(self, kernels: SimpleNamespace, training: bool) -> None:
         self.kernels, self.training = kernels, training
         self.steps: list[Step] = []
-        self.spans: dict[Value, Span] = {}                  # by root value
+        self.spans: dict[Value, Span] = {}  # by root value
         self.buffers: dict[Value, Buffer] = {}
         self.gradients: dict[Value | Variable, Value] = {}  # by root value or variable
-        self.outside: set[Value] = set()                    # bound by the caller, not placed in the arena
+        self.outside: set[Value] = set()  # bound by the caller, not placed in the arena
 
     def __call__(self, name: str, *arguments: Any) -> None:
         """Append the step `name`; values and variables stand for their buffers."""

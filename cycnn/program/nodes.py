@@ -25,7 +25,7 @@ class Node:
     """One operation of a graph: its inputs, its parameters and its output."""
 
     out: Value
-    activation = "linear"   # fused into the node; `fuses` says whether it can be
+    activation = "linear"  # fused into the node; `fuses` says whether it can be
     fuses = False
     parameters: tuple[Variable, ...] = ()
 
@@ -206,8 +206,13 @@ class Loss(Node):
 
     def forward(self, emit: Emission) -> None:
         emit(
-            self.step, self.targets, self.rows(self.inputs[0]), self.rows(self.probabilities), self.out,
-            self.gradient(emit), self.from_logits,
+            self.step,
+            self.targets,
+            self.rows(self.inputs[0]),
+            self.rows(self.probabilities),
+            self.out,
+            self.gradient(emit),
+            self.from_logits,
         )
 
     def backward(self, emit: Emission) -> None:
