@@ -20,10 +20,10 @@ from .tiles cimport Pixels, ceil_div, copy_patch, gradient_tile
 
 cdef enum:
     PANEL = 2 * VL
-    PIXELS = 256           # pixels per block
+    PIXELS = 192           # pixels per block
     PATCH = 65536          # floats of a block's patch of x, at most (unless one row needs more)
     TASKS = 16             # parts x divisions of the taps
-    SUMS = 4 * 1024 * 1024  # floats of all parts' sums, at most
+    SUMS = 1024 * 1024       # floats of all parts' sums, at most
     CONFLICT = 64          # pixels a multiple of so many floats apart share few sets of the first-level cache
     REDUCED = 4096         # floats per task of the final sum
 
