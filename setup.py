@@ -105,8 +105,14 @@ def extensions():
         "wraparound": False,
         "initializedcheck": DEBUG,
         "cdivision": True,
+        "auto_pickle": False,  # a copy of an address is no copy
     }
-    options = {"compiler_directives": directives, "build_dir": "build/cython", "nthreads": os.cpu_count()}
+    options = {
+        "compiler_directives": directives,
+        "build_dir": "build/cython",
+        "nthreads": os.cpu_count(),
+        "force": DEBUG,
+    }
     shared = [
         extension(f"cycnn._native.{name}", [NATIVE / f"{name}.pyx", *(NATIVE / source for source in more)])
         for name, more in SHARED.items()
@@ -139,6 +145,7 @@ class BuildExtensions(build_ext):
                 "(Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; macOS: xcode-select --install), "
                 "or install a wheel: pip install --only-binary :all: cycnn"
             )
+        self.force = self.force or DEBUG  # the time stamps do not tell
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
 

@@ -38,6 +38,7 @@ class Meter:
         output = execution.compute_shapes(data.x.shape)[-1]
         self.metrics = [metrics.resolve(m, data.y.shape, output) for m in execution.metrics]
         for metric in self.metrics:
+            metric.target_shape(data.y.shape, output)
             metric.reset_state()
         self._total, self._rows = 0.0, 0
 
@@ -81,6 +82,13 @@ class Execution:
         self.metrics: tuple[str | metrics.Metric, ...] = ()
         self.history: History | None = None
         self.stop_training = False
+        self._new_programs()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_programs"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
         self._new_programs()
 
     @property

@@ -165,16 +165,17 @@ def _check_parameter(
 
 def _difference(lowered: Lowered, batch: Batch, variable: Variable, place: int, step: float) -> float:
     """Return the central difference of the mean loss along one entry of a parameter."""
-    flat = variable.value.reshape(-1)
+    array = variable.numpy()
+    flat = array.reshape(-1)
     value = flat[place]
     step *= max(1.0, abs(value))
     ends, losses = (value + step, value - step), []
     for end in ends:
         flat[place] = end
-        variable.buffer.touch()
+        variable.assign(array)
         lowered.run(batch.x, batch.rows_of_y())
         assert lowered.losses is not None
         losses.append(float(lowered.losses.mean()))
     flat[place] = value
-    variable.buffer.touch()
+    variable.assign(array)
     return (losses[0] - losses[1]) / float(ends[0] - ends[1])

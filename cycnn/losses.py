@@ -18,7 +18,7 @@ from .layers.base import Shape, snake_case
 from .validation import message, received
 
 if TYPE_CHECKING:
-    from .program.graph import Graph, Value
+    from .program import Graph, Value
 
 
 class Loss:

@@ -25,6 +25,8 @@ class Metric:
     """
 
     arguments: ClassVar[tuple[str, ...]] = ()
+    # Whether targets are class numbers, without the axis of the classes; None for targets of any shape.
+    sparse: ClassVar[bool | None] = None
 
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
@@ -36,9 +38,27 @@ class Metric:
 
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike) -> None:
         """Take a batch of targets and predictions into account."""
-        values = self.values(np.asarray(y_true), np.asarray(y_pred))
+        y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+        values = self.values(y_true.reshape(self.target_shape(y_true.shape, y_pred.shape)), y_pred)
         self._total += float(values.sum(dtype=np.float64))
         self._count += values.size
+
+    def target_shape(self, y_shape: Shape, output_shape: Shape) -> Shape:
+        """Return the shape in which targets are compared; an axis of one at the end may be there or not.
+
+        Raises
+        ------
+        ValueError
+            If targets of the shape `y_shape` do not belong to predictions of `output_shape`.
+        """
+        if self.sparse is None:
+            return y_shape
+        expected = output_shape[:-1] if self.sparse else output_shape
+        given = {y_shape[1:], (*y_shape[1:], 1), y_shape[1:-1] if y_shape[-1:] == (1,) else y_shape[1:]}
+        if expected[1:] not in given:
+            rule = f"have the shape ({', '.join(map(str, ('batch', *expected[1:])))})"
+            raise ValueError(message(type(self).__name__, "y_true", rule, received("y_true.shape", y_shape)))
+        return (*y_shape[:1], *expected[1:])
 
     def result(self) -> float:
         """Return the mean so far, 0 before the first batch."""
@@ -69,6 +89,8 @@ class Accuracy(Metric):
     0.75
     """
 
+    sparse = False
+
     def values(self, y_true: NDArray[Any], y_pred: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(y_true == y_pred)
 
@@ -84,8 +106,10 @@ class SparseCategoricalAccuracy(Metric):
     0.5
     """
 
+    sparse = True
+
     def values(self, y_true: NDArray[Any], y_pred: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(y_true.reshape(y_pred.shape[:-1]) == y_pred.argmax(-1))
+        return np.asarray(y_true == y_pred.argmax(-1))
 
 
 class CategoricalAccuracy(Metric):
@@ -98,6 +122,8 @@ class CategoricalAccuracy(Metric):
     >>> metric.result()
     0.5
     """
+
+    sparse = False
 
     def values(self, y_true: NDArray[Any], y_pred: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(y_true.argmax(-1) == y_pred.argmax(-1))
@@ -122,6 +148,7 @@ class BinaryAccuracy(Metric):
     """
 
     arguments = ("threshold",)
+    sparse = False
 
     def __init__(self, *, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name=name)

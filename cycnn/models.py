@@ -20,7 +20,7 @@ from .training import Trainer
 from .validation import message, received
 
 if TYPE_CHECKING:
-    from .program.graph import Graph, Value
+    from .program import Graph, Value
 
 
 class Sequential(Trainer):
@@ -246,7 +246,8 @@ class Sequential(Trainer):
         return cls(map(layers_module.deserialize, config["layers"]), name=config["name"])
 
     def astype(self, dtype: str) -> Self:
-        """Return a copy of the model that computes in another type."""
+        """Return a copy of the model that computes in another type, "float32" or "float64"."""
+        dtype = validation.choice("astype", "dtype", dtype, ("float32", "float64"))
         clone = copy.copy(self)
         clone._input = self._input and self._input.astype(dtype)
         clone._layers = [layer.astype(dtype) for layer in self._layers]

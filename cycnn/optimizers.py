@@ -44,6 +44,13 @@ class Optimizer:
         self._buffer = Buffer.of(self._hyper)
         self._slots: dict[Variable, tuple[Variable, ...]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_buffer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._buffer = Buffer.of(self._hyper)
+
     @property
     def learning_rate(self) -> float:
         return self._learning_rate

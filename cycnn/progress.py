@@ -43,8 +43,7 @@ class Progress(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._advance(logs)
-        if batch + 1 == self.params["steps"]:
-            self._seconds = time.perf_counter() - self._start
+        self._seconds = time.perf_counter() - self._start
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self.close()
@@ -73,7 +72,7 @@ class Progress(Callback):
         self.close()
 
     def _open(self, title: str) -> None:
-        self._start = time.perf_counter()
+        self._start, self._seconds = time.perf_counter(), 0.0
         if self._wants_bar:
             from tqdm import tqdm  # type: ignore[import-untyped]  # here, for it takes longer to import than all of cycnn
 

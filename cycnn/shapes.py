@@ -39,6 +39,15 @@ class Window(NamedTuple):
     dilation_w: int
 
 
+# What a dense layer's matrix product slides over its image of one row.
+POINTWISE = Window(1, 1, 1, 1, 0, 0, 0, 0, 1, 1)
+
+
+def index_dtype(window: Window) -> str:
+    """Return the type that can count a window's pixels: that of the places of maxima."""
+    return "uint8" if window.kernel_h * window.kernel_w <= 256 else "int32"
+
+
 def _span(kernel: int, dilation: int) -> int:
     return (kernel - 1) * dilation + 1
 

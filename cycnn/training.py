@@ -52,11 +52,6 @@ class Trainer(Execution):
         self.optimizer, self.loss = chosen, chosen_loss
         self._forget_programs()
 
-    @property
-    def compiled(self) -> bool:
-        """Whether `compile` has been called."""
-        return self.optimizer is not None
-
     def fit(
         self,
         x: ArrayLike,
@@ -238,6 +233,9 @@ class Trainer(Execution):
 
     def memory(self, mode: str, batch_size: int) -> int:
         """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
+        mode = validation.choice("memory", "mode", mode, ("predict", "evaluate", "train"))
+        batch_size = validation.positive_int("memory", "batch_size", batch_size)
+        self._require("memory", compiled=mode != "predict")
         return self._lower(mode, batch_size, self.dtype).nbytes
 
     def gradient_program(self, owner: str, x: ArrayLike, y: ArrayLike) -> tuple[Batch, Lowered]:

@@ -182,3 +182,28 @@ def test_rows_do_not_depend_on_the_batch_they_are_in():
     whole = model.predict(x, verbose=0)
     for batch_size in (1, 3, 7, 100):
         assert_same(model.predict(x, batch_size=batch_size, verbose=0), whole)
+
+
+def test_parameters_are_changed_by_assignment_only():
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    with pytest.raises(ValueError, match="read-only"):
+        model.weights[0].value[...] = 7
+    with pytest.raises(AttributeError):
+        model.weights[0].value = np.ones((4, 2))
+
+
+def test_memory_is_asked_for_real_batches():
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    assert model.memory("predict", 1) > 0
+    with pytest.raises(ValueError, match="batch_size"):
+        model.memory("predict", 0)
+    with pytest.raises(RuntimeError, match="compiled"):
+        model.memory("train", 1)
+
+
+def test_intermediate_arrays_that_cannot_be_counted_are_refused():
+    far = 2**29 - 1
+    wide = layers.Conv2D(1, 1, padding=((far, 0), (far, 0)))
+    model = Sequential([Input((1, 1, 1)), wide, layers.Conv2D(1, 1, strides=2**29)])
+    with pytest.raises(MemoryError):
+        model.predict(np.ones((16, 1, 1, 1), "float32"), verbose=0)

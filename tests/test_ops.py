@@ -218,3 +218,17 @@ def test_every_operation_is_listed_and_has_the_sections_of_its_docstring():
         for section in ("Parameters\n---", "Returns\n---", "Raises\n---", "Examples\n---", ">>> "):
             assert section in text, f"{name} lacks {section!r}"
     assert sorted(ops.__all__) == ops.__all__
+
+
+@pytest.mark.parametrize("step", ["conv2d", "conv2d_backward_kernel", "conv2d_backward_input"])
+def test_windows_whose_sizes_multiply_out_of_bounds_are_refused(step):
+    far = 2**31 - 1
+    x, kernel = np.ones((1, 1, 1, 1), "float32"), np.ones((2, 2, 1, 1), "float32")
+    options = {"padding": ((far, 0), (far, 0)), "dilation_rate": far}
+    with pytest.raises((MemoryError, ValueError)):
+        if step == "conv2d":
+            ops.conv2d(x, kernel, **options)
+        elif step == "conv2d_backward_kernel":
+            ops.conv2d_backward_kernel(x, x, 2, **options)
+        else:
+            ops.conv2d_backward_input(x, kernel, (1, 1), **options)

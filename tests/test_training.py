@@ -506,3 +506,45 @@ def test_callbacks_of_evaluate_and_predict_are_told():
     note, model = Note(), classifier()
     assert model.evaluate(x, y, callbacks=[note], return_dict=True, verbose=0) == note.logs
     assert_same(model.predict(x, callbacks=note, verbose=0), note.outputs)
+
+
+class _StopAfter(callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = True
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2])
+def test_training_may_stop_within_an_epoch(verbose, capsys):
+    model = Sequential([Input((4,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 4), "float32"), np.zeros((8, 2), "float32")
+    history = model.fit(x, y, batch_size=2, epochs=3, verbose=verbose, callbacks=[_StopAfter()])
+    assert history.epoch == [0]
+    assert model.optimizer.iterations == 1
+
+
+def test_frozen_layers_cost_no_gradient_steps():
+    model = Sequential([Input((8, 8, 1)), layers.Conv2D(4, 3), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    for layer in model.layers[:2]:
+        layer.trainable = False
+    frozen = [layer.get_weights() for layer in model.layers[:2]]
+    x, y = np.ones((4, 8, 8, 1), "float32"), np.zeros((4, 2), "float32")
+    model.train_on_batch(x, y)
+    (program,) = model._programs.values()
+    names = [type(step).__name__ for step in program.program.steps]
+    assert names.count("Conv2DBackwardKernel") == 1
+    assert names.count("Conv2DBackwardInput") == 0
+    for layer, before in zip(model.layers[:2], frozen, strict=True):
+        for now, then in zip(layer.get_weights(), before, strict=True):
+            assert_same(now, then)
+
+
+def test_metrics_that_do_not_fit_the_targets_are_refused_before_any_work():
+    model = Sequential([Input((4,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["categorical_accuracy"])
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"CategoricalAccuracy: `y_true` must have the shape \(batch, 3\)"):
+        model.fit(np.ones((6, 4), "float32"), np.zeros(6, int), verbose=0)
+    for now, then in zip(model.get_weights(), before, strict=True):
+        assert_same(now, then)

@@ -1,6 +1,7 @@
 """Compiled code: the loops of cycnn, built once per instruction set, and the choice between the builds.
 
-This package knows loops, vectors and threads; it never validates, and only `run_step` allocates.
+This package knows loops, vectors and threads. Nothing of the user's is validated here, and nothing is allocated while a
+program runs, but for scratch memory that a thread keeps.
 
 Once for the process:
 

@@ -22,7 +22,7 @@ from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel
 from .simd cimport TILE_ROWS, VL
-from .tiles cimport Taps, ceil_div, copy_patch
+from .tiles cimport Taps, ceil_div, check_scratch, copy_patch
 
 from math import gcd
 
@@ -44,15 +44,16 @@ cdef struct Correlation:
     void* packed                                         # the PackedKernel, kept alive by the step
 
 
-cdef void divide(Correlation* c) noexcept:
+cdef int divide(Correlation* c) except -1:
     """Divide the output into blocks whose patches fit into PATCH floats, and few blocks also by panels."""
     cdef:
         Py_ssize_t span_h = (c.KH - 1) * c.dilation_h + 1, span_w = (c.KW - 1) * c.dilation_w + 1, fit, most
         Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C
     c.pixel = pixel
+    check_scratch(<double> c.OH * c.stride_h + span_h, <double> c.OW * c.stride_w + span_w, pixel + 1)
     fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
-    c.blocks_w = ceil_div(c.OW, min(c.OW, max(fit, <Py_ssize_t> TILE_ROWS)))
-    c.block_w = ceil_div(c.OW, c.blocks_w)
+    c.blocks_w = ceil_div(c.OW, max(min(c.OW, max(fit, <Py_ssize_t> TILE_ROWS)), 1))
+    c.block_w = ceil_div(c.OW, max(c.blocks_w, 1))
     fit = (PATCH // (((c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel) - span_h) // c.stride_h + 1
     most = ceil_div(c.N * c.OH * c.blocks_w, MIN_TASKS)  # rows per block where all rows make MIN_TASKS blocks
     c.blocks_h = ceil_div(c.OH, max(min(c.OH, fit, most), 1))
@@ -67,10 +68,11 @@ cdef void divide(Correlation* c) noexcept:
     else:
         c.runs, c.length = c.KH * c.KW, c.C
     c.panels = ceil_div(c.OC, PANEL)
-    c.groups = min(c.panels, ceil_div(MIN_TASKS, max(c.N, 1) * c.blocks_h * c.blocks_w))
+    c.groups = min(c.panels, ceil_div(MIN_TASKS, max(c.N * c.blocks_h * c.blocks_w, 1)))
     c.group = ceil_div(c.panels, c.groups)
     c.groups = ceil_div(c.panels, c.group)
     c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups
+    return 0
 
 
 cdef double cost(const Correlation* c) noexcept nogil:

@@ -16,14 +16,14 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_zero
-from .tiles cimport Pixels, ceil_div, copy_patch, gradient_tile
+from .tiles cimport Pixels, ceil_div, check_scratch, copy_patch, gradient_tile
 
 cdef enum:
     PANEL = 2 * VL
     PIXELS = 192           # pixels per block
     PATCH = 65536          # floats of a block's patch of x, at most (unless one row needs more)
     TASKS = 16             # parts x divisions of the taps
-    SUMS = 1024 * 1024       # floats of all parts' sums, at most
+    SUMS = 1024 * 1024     # floats of all parts' sums, at most
     CONFLICT = 64          # pixels a multiple of so many floats apart share few sets of the first-level cache
     REDUCED = 4096         # floats per task of the final sum
 
@@ -108,7 +108,9 @@ cdef class Conv2DBackwardKernel(Step):
         self.patch_pixel = self.IC + VL if self.IC % CONFLICT == 0 else self.IC
         self.copies = self.patch_pixel != self.IC or self.pad_top > 0 or self.pad_left > 0 \
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW
-        self.blocks_w = ceil_div(self.OW, PIXELS)
+        check_scratch(
+            <double> self.OH * self.stride_h + span_h, <double> self.OW * self.stride_w + span_w, self.patch_pixel)
+        self.blocks_w = ceil_div(max(self.OW, 1), PIXELS)
         self.block_w = ceil_div(self.OW, self.blocks_w)
         self.patch_w = (self.block_w - 1) * self.stride_w + span_w
         fit = (PATCH // (self.patch_w * self.patch_pixel) - span_h) // self.stride_h + 1
@@ -118,7 +120,7 @@ cdef class Conv2DBackwardKernel(Step):
         self.images = 1
         if self.blocks_h * self.blocks_w == 1:
             fit = PATCH // (self.patch_h * self.patch_w * self.patch_pixel)
-            self.images = max(1, min(PIXELS // (self.OH * self.OW), fit, ceil_div(self.N, TASKS)))
+            self.images = max(1, min(PIXELS // max(self.OH * self.OW, 1), fit, ceil_div(self.N, TASKS)))
         self.blocks = ceil_div(self.N, self.images) * self.blocks_h * self.blocks_w
 
     cdef _choose_parts(self):

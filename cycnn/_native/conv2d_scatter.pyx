@@ -14,7 +14,7 @@ from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport LINEAR, activation_code, chain_activation
 from .correlation cimport PANEL, correlate_tile, packed_kernel
 from .simd cimport TILE_ROWS
-from .tiles cimport Taps, ceil_div
+from .tiles cimport Taps, ceil_div, check_scratch
 
 
 cdef class ScatterInput(Step):
@@ -27,6 +27,9 @@ cdef class ScatterInput(Step):
          self.dilation_w) = window
         self.N, self.IH, self.IW, self.IC = dx.shape
         _, self.OH, self.OW, self.OC = dout.shape
+        check_scratch(
+            <double> self.OH * self.stride_h + self.KH * self.dilation_h + self.pad_top + self.IH,
+            <double> self.OW * self.stride_w + self.KW * self.dilation_w + self.pad_left + self.IW, self.IC + PANEL)
         self.height = max((self.OH - 1) * self.stride_h + (self.KH - 1) * self.dilation_h + 1, self.pad_top + self.IH)
         self.width = max((self.OW - 1) * self.stride_w + (self.KW - 1) * self.dilation_w + 1, self.pad_left + self.IW)
         if self.dilation_w == 1:

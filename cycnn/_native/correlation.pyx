@@ -29,9 +29,10 @@ cdef class PackedKernel(Step):
         self.data = <float*> self.memory.data
 
     cdef void run(self) noexcept nogil:
-        if self.packed_version != self.kernel.version:
+        cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
+        if self.packed_version != version:
             self.split(self.panels, 4.0 * self.kernel.size)
-            self.packed_version = self.kernel.version
+            self.packed_version = version
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:

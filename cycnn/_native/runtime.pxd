@@ -3,6 +3,12 @@
 cdef enum:
     MOST_AXES = 64  # NumPy's arrays have no more
 
+cdef extern from *:
+    """
+    #define MOST_BYTES 0x1p57  /* of an array or of scratch memory: sums of a few do not overflow */
+    """
+    const double MOST_BYTES
+
 cdef class Buffer:
     cdef:
         char* data                     # NULL until bound

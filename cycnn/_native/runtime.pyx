@@ -10,6 +10,8 @@ from libc.stdlib cimport free, malloc
 
 from cycnn._native.threads cimport flush_denormals, parallel_for, reserve_scratch, restore_denormals
 
+from math import prod
+
 cdef extern from "memory.h" nogil:
     char* memory_allocate(size_t nbytes) noexcept
     void memory_free(char* data) noexcept
@@ -33,11 +35,15 @@ cdef class Buffer:
 
     def __init__(self, tuple shape, str dtype="float32"):
         cdef Py_ssize_t axis, extent, size = 1
+        cdef double nbytes
         if len(shape) > MOST_AXES:
             raise ValueError(f"a buffer has at most {MOST_AXES} axes, not {len(shape)}")
         self.shape = shape
         self.dtype = dtype
         self.format, self.itemsize = DTYPES[dtype]
+        nbytes = float(prod(shape)) * self.itemsize
+        if nbytes > MOST_BYTES:
+            raise MemoryError(f"an array of the shape {shape} needs {nbytes:.3g} bytes")
         for axis in range(len(shape) - 1, -1, -1):
             extent = shape[axis]
             self.extents[axis] = extent

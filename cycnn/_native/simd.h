@@ -25,7 +25,7 @@
 #define TILE_ROWS 6
 #elif defined(__aarch64__)
 #define VL 4
-#define TILE_ROWS 12
+#define TILE_ROWS 11
 #else
 #define VL 4
 #define TILE_ROWS 4

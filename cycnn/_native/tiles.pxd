@@ -6,6 +6,7 @@ functions are inlined, so that the loops over them unroll and the accumulators n
 
 from libc.string cimport memcpy, memset
 
+from cycnn._native.runtime cimport MOST_BYTES
 from .simd cimport (
     TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
 )
@@ -24,6 +25,13 @@ cdef struct Pixels:
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
+
+
+cdef inline int check_scratch(double height, double width, double channels) except -1:
+    """Raise MemoryError where a patch would have more bytes than can be counted."""
+    if height * width * channels * sizeof(float) > MOST_BYTES:
+        raise MemoryError(f"a patch of {height:.0f} x {width:.0f} pixels of {channels:.0f} channels is too large")
+    return 0
 
 
 cdef inline void add_tap(

@@ -8,7 +8,7 @@ from ..validation import message, received
 from .base import Layer
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 
 class ReLU(Layer):

@@ -24,7 +24,7 @@ from ..shapes import check_size
 from ..validation import message, received
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 Shape: TypeAlias = tuple[Any, ...]
 
@@ -47,7 +47,7 @@ class Variable:
     """
 
     def __init__(self, value: NDArray[Any], name: str, path: str = "", trainable: bool = True) -> None:
-        self.value = value
+        self._value = value
         self.name = name
         self.path = path or name
         self.trainable = trainable
@@ -55,15 +55,22 @@ class Variable:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.value.shape
+        return self._value.shape
 
     @property
     def dtype(self) -> str:
-        return self.value.dtype.name
+        return self._value.dtype.name
+
+    @property
+    def value(self) -> NDArray[Any]:
+        """The value, to be read; `assign` changes it, and tells the steps that hold packed copies."""
+        view = self._value.view()
+        view.flags.writeable = False
+        return view
 
     def numpy(self) -> NDArray[Any]:
         """Return a copy of the value."""
-        return self.value.copy()
+        return self._value.copy()
 
     def assign(self, value: ArrayLike) -> None:
         """Set the value to an array of the same shape."""
@@ -71,8 +78,11 @@ class Variable:
         if array.shape != self.shape:
             what = received("value.shape", array.shape)
             raise ValueError(message(self.path, "value", f"have the shape {self.shape}", what))
-        np.copyto(self.value, array, casting="same_kind")
+        np.copyto(self._value, array, casting="same_kind")
         self.buffer.touch()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Variable, (self._value, self.name, self.path, self.trainable)
 
     def __repr__(self) -> str:
         return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"

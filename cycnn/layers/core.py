@@ -10,7 +10,7 @@ from ..validation import message, received
 from .base import Layer, Shape, Variable, activation_name, channels_last
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 
 class Input(Layer):

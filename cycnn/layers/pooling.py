@@ -8,7 +8,7 @@ from .. import shapes, validation
 from .base import Layer, Shape, channels_last
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 
 class _Pooling2D(Layer):

@@ -8,7 +8,7 @@ from .. import validation
 from .base import Layer
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 
 class Rescaling(Layer):

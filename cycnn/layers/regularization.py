@@ -9,7 +9,7 @@ from ..randomness import default_rng
 from .base import Layer, Shape
 
 if TYPE_CHECKING:
-    from ..program.graph import Graph, Value
+    from ..program import Graph, Value
 
 
 class Dropout(Layer):

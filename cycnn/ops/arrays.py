@@ -39,3 +39,6 @@ def run(step_name: str, dtype: np.dtype[Any], *arguments: Any) -> None:
     step_class = getattr(_native.kernels(dtype.name), step_name)
     bound = [_native.Buffer.of(a) if isinstance(a, np.ndarray) else a for a in arguments]
     _native.run_step(step_class(*bound))
+    for buffer in bound:
+        if isinstance(buffer, _native.Buffer):
+            buffer.cache.clear()  # packed copies would live until the garbage collector comes

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import validation
-from ..shapes import Window
+from ..shapes import POINTWISE
 from ..validation import message, received
 from .arrays import check_shape, companion, empty, run
-
-_POINT = Window(1, 1, 1, 1, 0, 0, 0, 0, 1, 1)
 
 
 def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> NDArray[Any]:
@@ -55,7 +53,7 @@ def dense(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None) -> NDA
     out = empty(owner, (*x.shape[:-1], units), x.dtype)
     if out.size:
         arrays = _image(x), kernel[None, None], bias, _image(out)
-        run("Conv2DForward", x.dtype, *arrays, _POINT, "linear")
+        run("Conv2DForward", x.dtype, *arrays, POINTWISE, "linear")
     return out
 
 
@@ -100,8 +98,8 @@ def dense_backward(dout: ArrayLike, x: ArrayLike, kernel: ArrayLike) -> tuple[ND
     dbias = empty(owner, (kernel.shape[1],), x.dtype)
     if x.size:
         image, matrix = _image(dout), kernel[None, None]
-        run("Conv2DBackwardInput", x.dtype, image, matrix, _image(dx), _POINT, "linear", None)
-        run("Conv2DBackwardKernel", x.dtype, _image(x), image, dkernel[None, None], dbias, _POINT)
+        run("Conv2DBackwardInput", x.dtype, image, matrix, _image(dx), POINTWISE, "linear", None)
+        run("Conv2DBackwardKernel", x.dtype, _image(x), image, dkernel[None, None], dbias, POINTWISE)
     else:
         dkernel[...] = 0
         dbias[...] = 0

@@ -111,8 +111,7 @@ def max_pool2d_backward(
     dx = empty(owner, x.shape, x.dtype)
     if dx.size:
         out = np.empty_like(dout)
-        small = window.kernel_h * window.kernel_w <= 256
-        index = np.empty(dout.shape, np.uint8 if small else np.int32)
+        index = np.empty(dout.shape, shapes.index_dtype(window))
         run("MaxPool2DForward", x.dtype, x, out, index, window)
         run("MaxPool2DBackward", x.dtype, dout, index, dx, window, "linear", None)
     return dx

@@ -1,5 +1,6 @@
 """The program: a model lowered, once per batch size and mode, to a flat list of fused native steps.
 
+`value`    an array that exists while a program runs
 `graph`    what is computed: values and the nodes between them, recorded by the layers
 `nodes`    what each kind of node emits, forward and backward
 `fusion`   which nodes disappear into their neighbours
@@ -10,7 +11,8 @@ An image enters as the graph's input value, passes the forward steps in order, b
 backward steps follow in reverse order, then one update per parameter.
 """
 
-from cycnn.program.graph import Graph, Value
+from cycnn.program.graph import Graph
 from cycnn.program.lowered import Lowered, lower
+from cycnn.program.value import Value
 
 __all__ = ["Graph", "Lowered", "Value", "lower"]

@@ -8,7 +8,7 @@ from typing import Any
 from cycnn._native import Buffer, Memory, Step
 from cycnn.layers.base import Variable
 from cycnn.program.arena import Span, plan
-from cycnn.program.graph import Value
+from cycnn.program.value import Value
 
 
 class Emission:
@@ -60,10 +60,6 @@ class Emission:
     def keep(self, value: Value) -> None:
         """Let a value live to the end of the program."""
         self.use(value)
-
-    def value(self, shape: tuple[int, ...], dtype: str) -> Value:
-        """Return a new value for a step's own use."""
-        return Value(shape, dtype)
 
     def gradient(self, of: Value | Variable) -> Value:
         """Return the gradient of a value or of a parameter, in its shape."""

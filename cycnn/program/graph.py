@@ -6,39 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from cycnn.program import nodes
+from cycnn.program.value import Shape, Value
 from cycnn.shapes import Window, output_size
 
 if TYPE_CHECKING:
     from cycnn.layers.base import Variable
     from cycnn.program.nodes import Node
-
-Shape = tuple[int, ...]
-
-
-class Value:
-    """An array that exists while a program runs.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        With the batch axis.
-    dtype : str
-    node : Node or None
-        What makes it; None where it comes from outside, and for views.
-    root : Value or None
-        The value whose memory this one shows in another shape.
-    """
-
-    def __init__(self, shape: Shape, dtype: str, node: Node | None = None, root: Value | None = None) -> None:
-        self.shape, self.dtype, self.node = tuple(shape), dtype, node
-        self.root: Value = self if root is None else root.root
-        self.users = 0  # nodes that read it in any shape, counted at the root
-        self.requires_gradient: bool = root is not None and root.requires_gradient
-
-    def view(self, shape: Shape) -> Value:
-        """Return this value's memory seen in another shape."""
-        assert math.prod(shape) == math.prod(self.shape)
-        return Value(shape, self.dtype, root=self)
 
 
 def _pixels(x: Value, window: Window, channels: int) -> Shape:
@@ -70,7 +43,8 @@ class Graph:
         for x in node.inputs:
             x.root.users += 1
         node.out = Value(shape, self.dtype, node)
-        node.out.requires_gradient = bool(node.parameters) or any(x.requires_gradient for x in node.inputs)
+        learns = any(parameter.trainable for parameter in node.parameters)
+        node.out.requires_gradient = learns or any(x.requires_gradient for x in node.inputs)
         self.nodes.append(node)
         return node.out
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from cycnn._native import Buffer, Program, kernels
 from cycnn.program.emission import Emission
 from cycnn.program.fusion import fuse
-from cycnn.program.graph import Graph, Value
+from cycnn.program.graph import Graph
+from cycnn.program.value import Value
 
 if TYPE_CHECKING:
     from cycnn.models import Sequential
@@ -29,7 +30,7 @@ class Lowered:
     gradients : list of ndarray
         Of the mean loss, in the order of the model's trainable variables (mode "gradients").
     key : ndarray of uint64
-        Seed and step of dropout.
+        The number of the step, second of two, from which dropout draws; the seed is the layer's.
     nbytes : int
         Size of the arena.
     lock : threading.Lock

@@ -11,14 +11,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cycnn.shapes import Window
+from cycnn.program.value import Value
+from cycnn.shapes import POINTWISE, Window, index_dtype
 
 if TYPE_CHECKING:
     from cycnn.layers.base import Variable
     from cycnn.program.emission import Emission
-    from cycnn.program.graph import Value
-
-POINTWISE = Window(1, 1, 1, 1, 0, 0, 0, 0, 1, 1)
 
 
 class Node:
@@ -62,9 +60,10 @@ class Conv2D(Node):
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs
         dout = self.images(emit.gradient(self.out))
-        dkernel = emit.gradient(self.kernel)
-        dbias = None if self.bias is None else emit.gradient(self.bias)
-        emit("Conv2DBackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
+        if any(parameter.trainable for parameter in self.parameters):
+            dkernel = emit.gradient(self.kernel)
+            dbias = None if self.bias is None else emit.gradient(self.bias)
+            emit("Conv2DBackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
         if x.requires_gradient:
             activation, y = emit.chain(self.images(x))
             dx = self.images(emit.gradient(x))
@@ -92,8 +91,7 @@ class MaxPool2D(Node):
     def forward(self, emit: Emission) -> None:
         (x,) = self.inputs
         if emit.training and x.requires_gradient:
-            small = self.window.kernel_h * self.window.kernel_w <= 256
-            self.index = emit.value(self.out.shape, "uint8" if small else "int32")
+            self.index = Value(self.out.shape, index_dtype(self.window))
         emit("MaxPool2DForward", x, self.out, self.index, self.window)
 
     def backward(self, emit: Emission) -> None:
