@@ -3,8 +3,8 @@
     python -m benchmarks.forkjoin [--threads 2]
 
 Every thread gets one task of dependent divisions, about 10 microseconds long. The cost is what a run takes beyond one
-such task alone. libgomp runs the same task in a C program compiled here with `cc -fopenmp`; where that is not possible
-it is left out. Both are measured alone, and with another process that wants a processor.
+such task on one thread of a quiet machine. libgomp runs the same task in a C program compiled here with `cc -fopenmp`;
+where that is not possible it is left out. Both are measured alone, and with another process that wants a processor.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OPENMP = r"""
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
-static double sink[64];
+static volatile double sink[64]; /* so that nothing can be left out */
 static void work(int task, long divisions)
 {
     double x = 1e300;
@@ -35,18 +35,15 @@ int main(int argc, char **argv)
 {
     int threads = atoi(argv[1]), runs = atoi(argv[3]);
     long divisions = atol(argv[2]);
-    double start, alone, together;
+    double start, together;
     for (int round = 0; round < 15; round++) {
-        start = omp_get_wtime();
-        for (int i = 0; i < runs; i++) work(0, divisions);
-        alone = omp_get_wtime() - start;
         start = omp_get_wtime();
         for (int i = 0; i < runs; i++) {
             #pragma omp parallel for num_threads(threads) schedule(static, 1)
             for (int task = 0; task < threads; task++) work(task, divisions);
         }
         together = omp_get_wtime() - start;
-        printf("%.3f\n", (together - alone) / runs * 1e6);
+        printf("%.3f\n", together / runs * 1e6);
     }
     return 0;
 }
@@ -55,7 +52,7 @@ DIVISIONS, RUNS, ROUNDS = 3000, 2000, 15
 
 
 def libgomp(count: int) -> list[float]:
-    """Return the cost of libgomp in microseconds in every round; nothing without an OpenMP compiler."""
+    """Return the microseconds per run of libgomp in every round; nothing without an OpenMP compiler."""
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "forkjoin.c"), Path(folder, "forkjoin")
         source.write_text(OPENMP)
@@ -69,14 +66,13 @@ def libgomp(count: int) -> list[float]:
 
 
 def pool(count: int) -> list[float]:
-    """Return the cost of cycnn's pool in microseconds in every round."""
-
-    def seconds(tasks: int) -> float:
+    """Return the microseconds per run of cycnn's pool in every round."""
+    rounds = []
+    for _ in range(ROUNDS):
         start = time.perf_counter()
-        threads.divide_often(tasks, DIVISIONS, RUNS)
-        return time.perf_counter() - start
-
-    return [(seconds(count) - seconds(1)) / RUNS * 1e6 for _ in range(ROUNDS)]
+        threads.divide_often(count, DIVISIONS, RUNS)
+        rounds.append((time.perf_counter() - start) / RUNS * 1e6)
+    return rounds
 
 
 def main() -> None:
@@ -85,7 +81,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     count = parser.parse_args().threads
     _native.set_num_threads(count)
-    print(f"microseconds per fork and join, {count} threads: median and worst of {ROUNDS} rounds")
+    alone = statistics.median(pool(1))
+    print(f"microseconds per fork and join, {count} threads: median and worst of {ROUNDS} rounds (task: {alone:.1f})")
     for title, others in (("alone", 0), ("beside one busy process", 1)):
         processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(others)]
         try:
@@ -94,7 +91,9 @@ def main() -> None:
             for process in processes:
                 process.kill()
                 process.wait()
-        shown = ", ".join(f"{k} {statistics.median(v):.2f} (worst {max(v):.2f})" for k, v in figures.items() if v)
+        shown = ", ".join(
+            f"{k} {statistics.median(v) - alone:.2f} (worst {max(v) - alone:.2f})" for k, v in figures.items() if v
+        )
         print(f"{title:26}{shown}")
 
 
