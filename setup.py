@@ -80,8 +80,10 @@ def stage(isa):
 
 def extension(name, sources, flags=()):
     """Describe one extension module."""
-    always_inline = "inline __attribute__((always_inline))"  # tile sizes become constants only when inlined
-    macros = [("CYTHON_INLINE", always_inline), ("CYTHON_WITHOUT_ASSERTIONS", None)][: 1 if DEBUG else 2]
+    # Tile sizes become constants only where functions are inlined.
+    macros = [("CYTHON_INLINE", "inline __attribute__((always_inline))")]
+    if not DEBUG:
+        macros.append(("CYTHON_WITHOUT_ASSERTIONS", None))
     if LIMITED_API:
         macros.append(("Py_LIMITED_API", "0x030B0000"))
     if PORTABLE:
@@ -93,6 +95,7 @@ def extension(name, sources, flags=()):
         define_macros=macros,
         extra_compile_args=[*COMPILE, *flags],
         extra_link_args=["-s"] if platform.system() == "Linux" else [],
+        libraries=["m"] if os.name == "posix" else [],
         py_limited_api=LIMITED_API,
     )
 

@@ -192,6 +192,7 @@ class TestPythonThreads:
         class Predicts(cycnn.callbacks.Callback):
             def on_train_batch_end(self, batch, logs=None):
                 outputs.append(inner.predict(x, verbose=0))
+                network(3).fit(x, y, epochs=1, verbose=0)
 
         network(1).fit(x, y, epochs=2, verbose=0, callbacks=[Predicts()])
         assert len(outputs) == 2

@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport MOST_BYTES
 from .simd cimport (
-    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
+    TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
 )
 
 cdef struct Taps:

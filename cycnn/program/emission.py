@@ -44,7 +44,7 @@ class Emission:
         return argument.buffer if isinstance(argument, Variable) else argument
 
     def use(self, value: Value) -> Buffer:
-        """Return the buffer of a value that the next step uses."""
+        """Return the buffer of a value, which lives until the next step at least, or to the end of the program."""
         root, now = value.root, len(self.steps)
         if value not in self.buffers:
             self.buffers[value] = Buffer(value.shape, value.dtype)
@@ -56,10 +56,6 @@ class Emission:
     def views(self, value: Value | None) -> list[Buffer]:
         """Return the buffers of a value in all the shapes in which steps see it."""
         return [buffer for seen, buffer in self.buffers.items() if value is not None and seen.root is value.root]
-
-    def keep(self, value: Value) -> None:
-        """Let a value live to the end of the program."""
-        self.use(value)
 
     def gradient(self, of: Value | Variable) -> Value:
         """Return the gradient of a value or of a parameter, in its shape."""

@@ -112,7 +112,7 @@ def lower(model: Sequential, batch_size: int, mode: str, input_dtype: str) -> Lo
     emission.outside.update(value.root for value in outside)
     for value in (x, output, graph.losses, graph.targets, *gradients):
         if value is not None:
-            emission.keep(value)
+            emission.use(value)  # to the end
     return Lowered(graph, emission, x, output, gradients)
 
 
