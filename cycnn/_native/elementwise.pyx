@@ -17,6 +17,7 @@ from libc.string cimport memmove
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activate, activation_code, chain_activation, real_t
+from .random cimport hash32, mix64
 from .rows cimport exponentiate, row_dot, row_sum, rows_per_task, scale_row, shift_rows
 
 cdef enum:
@@ -69,28 +70,6 @@ cdef void _softmax_backward(
             dx[i] = y[i] * (dout[i] - mean)
 
 
-cdef inline uint64_t _mix64(uint64_t h) noexcept nogil:
-    """Scramble 64 bits one to one (the step of SplitMix64)."""
-    h += <uint64_t> 0x9E3779B97F4A7C15
-    h = (h ^ (h >> 30)) * <uint64_t> 0xBF58476D1CE4E5B9
-    h = (h ^ (h >> 27)) * <uint64_t> 0x94D049BB133111EB
-    return h ^ (h >> 31)
-
-
-cdef inline uint32_t _hash32(uint32_t i, uint32_t key_low, uint32_t key_high) noexcept nogil:
-    """Return 32 random bits for i: the scrambler triple32, with half of the key before each of its first two rounds.
-
-    It needs nothing but 32-bit multiplications, which every vector unit from SSE4.1 on has. With two rounds (lowbias32)
-    pairs of elements 8 or 512 apart fail a chi-squared test; with three none does. The second half of the key keeps two
-    masks from being shifted copies of each other.
-    """
-    cdef uint32_t h = i + key_low
-    h = (h ^ (h >> 17)) * <uint32_t> 0xED5AD4BB + key_high
-    h = (h ^ (h >> 11)) * <uint32_t> 0xAC4C1B51
-    h = (h ^ (h >> 15)) * <uint32_t> 0x31848BAB
-    return h ^ (h >> 14)
-
-
 cdef void _dropout(
     const real_t* x, real_t* out, Py_ssize_t n, double scale, uint32_t threshold, uint64_t key
 ) noexcept nogil:
@@ -100,7 +79,7 @@ cdef void _dropout(
         uint32_t key_low = <uint32_t> key, key_high = <uint32_t> (key >> 32)
     for i in range(n):
         kept = factor * x[i]
-        out[i] = kept if _hash32(<uint32_t> i, key_low, key_high) >= threshold else 0
+        out[i] = kept if hash32(<uint32_t> i, key_low, key_high) >= threshold else 0
 
 
 cdef void _rescale(const pixel_t* x, real_t* out, Py_ssize_t n, double scale, double offset) noexcept nogil:
@@ -255,7 +234,7 @@ cdef class Dropout(Elementwise):
     cdef void chunk(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         cdef:
             const uint64_t* key = <const uint64_t*> self.key.data
-            uint64_t mixed = _mix64(_mix64(_mix64(_mix64(key[0]) ^ key[1]) ^ self.stream) ^ <uint64_t> start)
+            uint64_t mixed = mix64(mix64(mix64(mix64(key[0]) ^ key[1]) ^ self.stream) ^ <uint64_t> start)
             Py_ssize_t at = start * self.x.itemsize
         self.loop(self.x.data + at, self.out.data + at, n, self.scale, self.threshold, mixed)
 
