@@ -18,6 +18,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `plain`           convolution as plain loops: float64, and the yardstick of the tiles
 `pool2d`          maximum and average pooling and their gradients
 `elementwise`     activations, softmax, dropout, rescaling
+`combine`         sums, products and extremes of several arrays
 `losses`          losses and their gradients
 `optimizers`      parameter updates
 `peak`            the most that a core can multiply and add, for benchmarks
@@ -58,8 +59,8 @@ __all__ = [
     "supported",
 ]
 
-FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "losses", "optimizers")
-PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "losses", "optimizers")
+FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "combine", "losses", "optimizers")
+PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "losses", "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))
