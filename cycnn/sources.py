@@ -1,0 +1,150 @@
+"""Where batches come from: arrays, iterables of batches, data sets that load themselves.
+
+`Execution` asks a source for the batches of one epoch after the other, whatever the user passed. A batch is
+three lists of arrays: one for each input of the model, each output, and the weights of each output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .rows import Rows
+from .validation import message, received
+
+Arrays = list[NDArray[Any]]
+
+
+class Batch(NamedTuple):
+    """One array for each input, target and weight; None where there are none."""
+
+    x: Arrays
+    y: Arrays | None
+    weight: Arrays | None
+
+
+class Source(Protocol):
+    """What hands out the batches of an epoch.
+
+    Attributes
+    ----------
+    rows : int or None
+        Rows in an epoch, None if that shows only as they come.
+    steps : int or None
+        Batches in an epoch, likewise.
+    shuffled : int or None
+        How many things the order of an epoch is an order of: rows, or batches. None if there is no choosing.
+    """
+
+    @property
+    def rows(self) -> int | None: ...
+    @property
+    def steps(self) -> int | None: ...
+    @property
+    def shuffled(self) -> int | None: ...
+
+    def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
+        """Yield the batches of one epoch; the arrays of one are valid until the next is asked for."""
+        ...
+
+
+class ArraySource:
+    """Arrays in memory or in mapped files, cut into batches; the last may be smaller.
+
+    Parameters
+    ----------
+    x : list of ndarray
+        Inputs, all of the same number of rows.
+    y, weights : list of ndarray or None
+        As many targets and weights.
+    batch_size : int
+        Rows in a batch.
+    x_dtypes, y_dtypes : sequence of str, optional
+        Types that batches are converted to, one for each array. By default they keep theirs.
+    weight_dtype : str, optional
+        Type of the batches of weights, likewise.
+
+    Examples
+    --------
+    >>> source = ArraySource([np.arange(5)], None, None, 2)
+    >>> [batch.x[0].tolist() for batch in source.batches()]
+    [[0, 1], [2, 3], [4]]
+    >>> [batch.x[0].tolist() for batch in source.batches(np.array([4, 0, 1, 3, 2]))]
+    [[4, 0], [1, 3], [2]]
+    """
+
+    def __init__(
+        self,
+        x: Arrays,
+        y: Arrays | None,
+        weights: Arrays | None,
+        batch_size: int,
+        *,
+        x_dtypes: Sequence[str] | None = None,
+        y_dtypes: Sequence[str] | None = None,
+        weight_dtype: str | None = None,
+    ) -> None:
+        self.x, self.y, self.weights = x, y, weights
+        self.batch_size = batch_size
+        self.x_dtypes, self.y_dtypes, self.weight_dtype = x_dtypes, y_dtypes, weight_dtype
+        self.rows = len(x[0])
+        weight_dtypes = [weight_dtype] * len(weights) if weights and weight_dtype else None
+        self._columns = [
+            self._rows_of(arrays or [], dtypes)
+            for arrays, dtypes in ((x, x_dtypes), (y, y_dtypes), (weights, weight_dtypes))
+        ]
+
+    def _rows_of(self, arrays: Arrays, dtypes: Sequence[str] | None) -> list[Rows]:
+        assert all(len(array) == self.rows for array in arrays), "the caller has compared the numbers of rows"
+        types: Sequence[DTypeLike] = dtypes or [array.dtype.newbyteorder("=") for array in arrays]
+        size = min(self.batch_size, self.rows)
+        return [Rows(array, dtype, size) for array, dtype in zip(arrays, types, strict=True)]
+
+    @property
+    def steps(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    @property
+    def shuffled(self) -> int:
+        return self.rows
+
+    def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
+        """Yield the batches, of rows in their own order or in the one given.
+
+        Rows in their own order are slices of the arrays themselves, where type and layout allow it.
+        """
+        for start in range(0, self.rows, self.batch_size):
+            stop = min(start + self.batch_size, self.rows)
+            if order is None:
+                x, y, weights = ([rows.slice(start, stop) for rows in columns] for columns in self._columns)
+            else:
+                index = order[start:stop]
+                x, y, weights = ([rows.take(index) for rows in columns] for columns in self._columns)
+            yield Batch(x, y if self.y is not None else None, weights if self.weights is not None else None)
+
+    def split(self, owner: str, share: float) -> tuple[ArraySource, ArraySource]:
+        """Return the first rows, and the last ones that make up this share of all."""
+        at = int(self.rows * (1 - share))
+        if not 0 < at < self.rows:
+            rule = f"leave at least one of the {self.rows} rows on either side"
+            raise ValueError(message(owner, "validation_split", rule, received("validation_split", share)))
+        return self.part(0, at), self.part(at, self.rows)
+
+    def part(self, start: int, stop: int) -> ArraySource:
+        """Return the rows from `start` to `stop`, which are not copied."""
+
+        def cut(arrays: Arrays) -> Arrays:
+            return [array[start:stop] for array in arrays]
+
+        return ArraySource(
+            cut(self.x),
+            self.y and cut(self.y),
+            self.weights and cut(self.weights),
+            self.batch_size,
+            x_dtypes=self.x_dtypes,
+            y_dtypes=self.y_dtypes,
+            weight_dtype=self.weight_dtype,
+        )
