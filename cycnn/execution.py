@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from . import metrics, validation
 from .batches import Batch, Batches, inputs
 from .callbacks import CallbackList, History
 from .interrupts import AtomicStep
-from .layers.base import Layer, Shape, Variable
+from .layers.base import Layer, Shape
 from .randomness import default_rng
 from .validation import message, received
+from .variable import Variable
 
 if TYPE_CHECKING:
     from .losses import Loss
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 # Full batches and a smaller last one, in training, validation and prediction.
 _PROGRAMS_KEPT = 6
+
+
+class Objective(NamedTuple):
+    """A loss, and its weight in the sum of all."""
+
+    loss: Loss
+    weight: float
 
 
 class Meter:
@@ -44,11 +52,12 @@ class Meter:
 
     def update(self, batch: Batch, lowered: Lowered) -> None:
         """Take the results of a batch into account."""
-        assert lowered.losses is not None and batch.y is not None
-        self._total += float(lowered.losses.sum(dtype=np.float64))
-        self._rows += lowered.losses.size
+        assert batch.y is not None
+        losses = lowered.losses[0]
+        self._total += float(losses.sum(dtype=np.float64))
+        self._rows += losses.size
         for metric in self.metrics:
-            metric.update_state(batch.y, lowered.output)
+            metric.update_state(batch.y, lowered.outputs[0])
 
     def logs(self, prefix: str = "") -> dict[str, float]:
         """Return the means by name."""
@@ -204,7 +213,7 @@ class Execution:
         for i, batch in enumerate(data.iterate()):
             events.notify("on_predict_batch_begin", i)
             rows = output[batch.start : batch.stop]
-            self._program("predict", len(rows), data.x_dtype).predict(batch.x, rows)
+            self._program("predict", len(rows), data.x_dtype).predict([batch.x], [rows])
             events.notify("on_predict_batch_end", i, {"outputs": rows})
         events.notify("on_predict_end")
         return output
@@ -217,7 +226,7 @@ class Execution:
                 assert self.optimizer is not None
                 self.optimizer.begin_step()
                 lowered.key[1] = self.optimizer.iterations
-            lowered.run(batch.x, batch.rows_of_y())
+            lowered.run([batch.x], [batch.rows_of_y()])
             meter.update(batch, lowered)
 
     def _program(self, mode: str, batch_size: int, input_dtype: str) -> Lowered:
@@ -237,7 +246,7 @@ class Execution:
         if mode == "train":
             assert self.optimizer is not None
             self.optimizer.build(self.trainable_variables)
-        return lower(cast("Sequential", self), batch_size, mode, input_dtype)
+        return lower(cast("Sequential", self), batch_size, mode, [input_dtype])
 
     def _new_programs(self) -> None:
         """Share no program with the model that this one was copied from."""

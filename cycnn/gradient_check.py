@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import validation
-from .layers import Variable
 from .validation import message, received
+from .variable import Variable
 
 if TYPE_CHECKING:
     from .batches import Batch
@@ -122,12 +122,12 @@ def check_gradients(
     if not double.trainable_variables:
         what = received("model", model)
         raise ValueError(message(owner, "model", "have a parameter to train", what))
-    lowered.run(batch.x, batch.rows_of_y())
-    gradients = [gradient.copy() for gradient in lowered.gradients]
+    lowered.run([batch.x], [batch.rows_of_y()])
+    gradients = {variable: gradient.copy() for variable, gradient in lowered.gradients.items()}
     return GradientReport(
         tuple(
             _check_parameter(lowered, batch, variable, gradient, entries, rng)
-            for variable, gradient in zip(double.trainable_variables, gradients, strict=True)
+            for variable, gradient in gradients.items()
         )
     )
 
@@ -173,9 +173,8 @@ def _difference(lowered: Lowered, batch: Batch, variable: Variable, place: int, 
     for end in ends:
         flat[place] = end
         variable.assign(array)
-        lowered.run(batch.x, batch.rows_of_y())
-        assert lowered.losses is not None
-        losses.append(float(lowered.losses.mean()))
+        lowered.run([batch.x], [batch.rows_of_y()])
+        losses.append(lowered.total())
     flat[place] = value
     variable.assign(array)
     return (losses[0] - losses[1]) / float(ends[0] - ends[1])

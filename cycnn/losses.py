@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import validation
 from .layers.base import Shape, snake_case
+from .program import nodes
 from .validation import message, received
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Loss:
         config = {name: getattr(self, name) for name in self.arguments}
         return float(np.mean(function(y_true, y_pred, **config), dtype=np.float64))
 
-    def lower(self, graph: Graph, y_pred: Value) -> None:
-        """Append to `graph` the loss of `y_pred` and its gradient."""
+    def lower(self, graph: Graph, y_pred: Value, scale: float, weighted: bool) -> None:
+        """Append to `graph` the loss of `y_pred` and its gradient, times `scale`; `weighted` says whether rows have
+        weights of their own."""
         raise NotImplementedError
 
     def coerce(self, owner: str, name: str, y: object, output_shape: Shape) -> NDArray[Any]:
@@ -105,8 +107,9 @@ class SparseCategoricalCrossentropy(_FromLogits):
     1.1769
     """
 
-    def lower(self, graph: Graph, y_pred: Value) -> None:
-        graph.sparse_categorical_crossentropy(y_pred, self.from_logits)
+    def lower(self, graph: Graph, y_pred: Value, scale: float, weighted: bool) -> None:
+        step = "SparseCategoricalCrossentropy"
+        graph.add_loss(nodes.Loss(y_pred, step, scale, weighted, self.from_logits, absorbs="softmax", sparse=True))
 
     def coerce(self, owner: str, name: str, y: object, output_shape: Shape) -> NDArray[Any]:
         classes = output_shape[-1]
@@ -139,8 +142,9 @@ class CategoricalCrossentropy(_FromLogits):
     1.1769
     """
 
-    def lower(self, graph: Graph, y_pred: Value) -> None:
-        graph.categorical_crossentropy(y_pred, self.from_logits)
+    def lower(self, graph: Graph, y_pred: Value, scale: float, weighted: bool) -> None:
+        step = "CategoricalCrossentropy"
+        graph.add_loss(nodes.Loss(y_pred, step, scale, weighted, self.from_logits, absorbs="softmax"))
 
     def coerce(self, owner: str, name: str, y: object, output_shape: Shape) -> NDArray[Any]:
         remedy = 'For class numbers use loss="sparse_categorical_crossentropy".'
@@ -164,8 +168,9 @@ class BinaryCrossentropy(_FromLogits):
     0.1643
     """
 
-    def lower(self, graph: Graph, y_pred: Value) -> None:
-        graph.binary_crossentropy(y_pred, self.from_logits)
+    def lower(self, graph: Graph, y_pred: Value, scale: float, weighted: bool) -> None:
+        step = "BinaryCrossentropy"
+        graph.add_loss(nodes.Loss(y_pred, step, scale, weighted, self.from_logits, absorbs="sigmoid"))
 
     def coerce(self, owner: str, name: str, y: object, output_shape: Shape) -> NDArray[Any]:
         return _targets(owner, name, y, output_shape, shares=True)
@@ -185,8 +190,8 @@ class MeanSquaredError(Loss):
     2.0
     """
 
-    def lower(self, graph: Graph, y_pred: Value) -> None:
-        graph.mean_squared_error(y_pred)
+    def lower(self, graph: Graph, y_pred: Value, scale: float, weighted: bool) -> None:
+        graph.add_loss(nodes.SquaredLoss(y_pred, scale, weighted))
 
     def coerce(self, owner: str, name: str, y: object, output_shape: Shape) -> NDArray[Any]:
         return _targets(owner, name, y, output_shape)

@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import layers as layers_module
 from . import summary, validation
+from .execution import Objective
 from .layers import Input, Layer, Variable
-from .layers.base import Shape, assign_all
+from .layers.base import Shape
 from .shapes import check_size
 from .training import Trainer
 from .validation import message, received
+from .variable import assign_all
 
 if TYPE_CHECKING:
     from .program import Graph, Value
@@ -136,6 +138,21 @@ class Sequential(Trainer):
         for layer in self._layers:
             x = layer.lower(graph, x)
         return x
+
+    def lower_all(self, graph: Graph, inputs: list[Value]) -> list[Value]:
+        """Likewise for lists of inputs and outputs."""
+        return [self.lower(graph, inputs[0])]
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shapes of all inputs."""
+        return [self.input_shape]
+
+    @property
+    def objectives(self) -> list[Objective]:
+        """What is minimised."""
+        assert self.loss is not None
+        return [Objective(self.loss, 1.0)]
 
     def __call__(self, x: ArrayLike) -> NDArray[Any]:
         """Return the output for a batch, as `predict_on_batch` does."""

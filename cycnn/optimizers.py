@@ -14,8 +14,8 @@ import numpy as np
 
 from . import validation
 from ._native import Buffer
-from .layers.base import Variable
 from .validation import message, received
+from .variable import Variable
 
 if TYPE_CHECKING:
     from ._native import Step

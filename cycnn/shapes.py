@@ -161,6 +161,11 @@ def output_size(window: Window, input_hw: Pair) -> Pair:
     )
 
 
+def pixels(shape: tuple[int, ...], window: Window, channels: int) -> tuple[int, ...]:
+    """Return the shape of what a window makes of images of a shape (batch, height, width, channels)."""
+    return (shape[0], *output_size(window, (shape[1], shape[2])), channels)
+
+
 def check_size(owner: str, name: str, shape: Iterable[int]) -> None:
     """Raise ValueError where an array of this shape would be too large to address.
 

@@ -144,8 +144,8 @@ def test_gradients_in_float32_are_those_in_float64(make):
     results = []
     for each in (model, model.astype("float64")):
         batch, lowered = each.gradient_program("test", x, y)
-        lowered.run(batch.x, batch.rows_of_y())
-        results.append([gradient.astype("float64") for gradient in lowered.gradients])
+        lowered.run([batch.x], [batch.rows_of_y()])
+        results.append([gradient.astype("float64") for gradient in lowered.gradients.values()])
     for single, double in zip(*results, strict=True):
         # A few layers of sums of at most a hundred terms: errors stay under a hundred roundings.
         assert np.abs(single - double).max() <= 100 * 2.0**-24 * np.abs(double).max()
@@ -167,7 +167,8 @@ def test_a_wrong_gradient_is_found(monkeypatch):
 
     def wrong(self, x, y=None):
         run(self, x, y)
-        self.gradients[2].reshape(-1)[np.abs(self.gradients[2]).argmax()] *= 1 + 1e-5
+        gradient = list(self.gradients.values())[2]
+        gradient.reshape(-1)[np.abs(gradient).argmax()] *= 1 + 1e-5
 
     monkeypatch.setattr(Lowered, "run", wrong)
     report = check_gradients(model, *data(model), entries=3)

@@ -273,9 +273,9 @@ def test_dropout_drops_in_training_alone_and_keeps_the_mean():
     assert_same(model.predict(x, verbose=0), x)
     model.compile("sgd", "mse")
     lowered = model._lower("train", 10, "float64")
-    lowered.run(x, x)
-    dropped = float((lowered.output == 0).mean())
-    assert set(np.unique(lowered.output)) == {0.0, 1 / 0.75}
+    lowered.run([x], [x])
+    dropped = float((lowered.outputs[0] == 0).mean())
+    assert set(np.unique(lowered.outputs[0])) == {0.0, 1 / 0.75}
     assert abs(dropped - 0.25) < 5 * np.sqrt(0.25 * 0.75 / x.size)  # five standard deviations
 
 

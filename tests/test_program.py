@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import cycnn
 from cycnn import Input, Sequential, layers, ops
-from cycnn.program import Graph, lower
+from cycnn.program import Graph, lower, nodes
 from cycnn.program.arena import ALIGNMENT, Span, plan
 from cycnn.program.fusion import fuse
 
@@ -90,7 +90,7 @@ def nodes_of(model, mode="train", batch_size=3):
     graph = Graph(model.dtype, mode == "train")
     output = model.lower(graph, graph.input((batch_size, *model.input_shape[1:]), model.dtype))
     if mode != "predict":
-        model.loss.lower(graph, output)
+        model.loss.lower(graph, output, 1.0, False)
     fuse(graph)
     words = []
     for node in graph.nodes:
@@ -102,7 +102,7 @@ def nodes_of(model, mode="train", batch_size=3):
 
 def steps_of(model, mode="predict", batch_size=3):
     """Return the names of a program's steps."""
-    return [type(step).__name__ for step in lower(model, batch_size, mode, model.dtype).program.steps]
+    return [type(step).__name__ for step in lower(model, batch_size, mode, [model.dtype]).steps]
 
 
 class TestFusion:
@@ -180,7 +180,7 @@ class TestFusion:
         kernel, bias = model.weights
         graph = Graph("float32", False)
         window = cycnn.shapes.window("Conv2D", (3, 3), (1, 1), "valid", (1, 1), (6, 6))
-        z = graph.conv2d(graph.input((1, 6, 6, 2), "float32"), kernel, bias, window)
+        z = graph.add(nodes.Conv2D(graph.input((1, 6, 6, 2), "float32"), kernel, bias, window))
         graph.activation(z, "relu")
         graph.activation(z, "tanh")
         fuse(graph)
@@ -331,15 +331,15 @@ class TestResults:
         dpooled = ops.relu_backward(dflat.reshape(b.shape), b)
         dz = ops.relu_backward(ops.max_pool2d_backward(dpooled, a, 2), a)
         dkernel, dbias = ops.conv2d_backward_kernel(x, dz, kernel.shape[:2])
-        program = lower(model, 4, "gradients", dtype)
-        program.run(x, y)
-        assert_same(program.output, out)
-        assert_same(program.losses, ops.mean_squared_error(y, out))
-        for gradient, expected in zip(program.gradients, (dkernel, dbias, ddense, ddense_bias), strict=True):
+        program = lower(model, 4, "gradients", [dtype])
+        program.run([x], [y])
+        assert_same(program.outputs[0], out)
+        assert_same(program.losses[0], ops.mean_squared_error(y, out))
+        for gradient, expected in zip(program.gradients.values(), (dkernel, dbias, ddense, ddense_bias), strict=True):
             assert_same(gradient, expected)
         before = model.get_weights()
         model.train_on_batch(x, y)
-        for weight, old, gradient in zip(model.get_weights(), before, program.gradients, strict=True):
+        for weight, old, gradient in zip(model.get_weights(), before, program.gradients.values(), strict=True):
             assert_same(weight, old - gradient.dtype.type(0.5) * gradient)
 
     @pytest.mark.parametrize(
@@ -360,12 +360,12 @@ class TestResults:
         out = getattr(ops, activation)(ops.dense(x, kernel, bias))
         dout = getattr(ops, f"{loss}_backward")(y, out)
         _, dkernel, dbias = ops.dense_backward(getattr(ops, f"{activation}_backward")(dout, out), x, kernel)
-        program = lower(model, 5, "gradients", "float64")
-        program.run(x, y)
+        program = lower(model, 5, "gradients", ["float64"])
+        program.run([x], [y])
         # The two ways round differently; the sums are of few terms near one.
-        np.testing.assert_allclose(program.output, out, rtol=1e-13)
-        np.testing.assert_allclose(program.losses, getattr(ops, loss)(y, out), rtol=1e-11, atol=1e-13)
-        for gradient, expected in zip(program.gradients, (dkernel, dbias), strict=True):
+        np.testing.assert_allclose(program.outputs[0], out, rtol=1e-13)
+        np.testing.assert_allclose(program.losses[0], getattr(ops, loss)(y, out), rtol=1e-11, atol=1e-13)
+        for gradient, expected in zip(program.gradients.values(), (dkernel, dbias), strict=True):
             np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-13)
 
     def test_model_that_only_reshapes_copies(self):
@@ -391,25 +391,25 @@ class TestResults:
     def test_several_batch_sizes_give_the_same_rows(self):
         model = model_of(*STACKS["sigmoid-tanh-softmax"]("float32"))
         x = integers(np.random.default_rng(1), (6, 6, 6, 2))
-        whole = lower(model, 6, "predict", "float32")
-        whole.run(x)
+        whole = lower(model, 6, "predict", ["float32"])
+        whole.run([x])
         for size in (1, 2, 4):
-            part = lower(model, size, "predict", "float32")
-            part.run(x[:size])
-            assert_same(part.output, whole.output[:size])
-        assert_same(model.predict(x, batch_size=4, verbose=0), whole.output)
+            part = lower(model, size, "predict", ["float32"])
+            part.run([x[:size]])
+            assert_same(part.outputs[0], whole.outputs[0][:size])
+        assert_same(model.predict(x, batch_size=4, verbose=0), whole.outputs[0])
 
     def test_new_weights_are_seen_by_every_program(self):
         model = model_of(layers.Conv2D(4, 3), layers.Flatten())
         x = integers(np.random.default_rng(1), (6, 6, 6, 2))
-        programs = [lower(model, 6, mode, "float32") for mode in ("predict", "predict", "evaluate")]
+        programs = [lower(model, 6, mode, ["float32"]) for mode in ("predict", "predict", "evaluate")]
         for program in programs:
-            program.run(x, np.zeros((6, 64), "float32") if program.losses is not None else None)
+            program.run([x], [np.zeros((6, 64), "float32")] if program.losses else [])
         model.set_weights([w + 1 for w in model.get_weights()])
         expected = ops.conv2d(x, *model.get_weights()).reshape(6, -1)
         for program in programs:
-            program.program.run()
-            assert_same(program.output, expected)
+            program.run_again()
+            assert_same(program.outputs[0], expected)
 
 
 class TestMemory:
@@ -418,24 +418,24 @@ class TestMemory:
         x = integers(np.random.default_rng(1), (2, 6, 6, 2))
         view = x.view()
         view.flags.writeable = False
-        program = lower(model, 2, "predict", "float32")
-        program.run(view)
-        assert_same(program.output, ops.conv2d(x, *model.get_weights()))
+        program = lower(model, 2, "predict", ["float32"])
+        program.run([view])
+        assert_same(program.outputs[0], ops.conv2d(x, *model.get_weights()))
         x[...] = x[::-1, ::-1].copy()
-        program.program.run()
-        assert_same(program.output, ops.conv2d(x, *model.get_weights()))
+        program.run_again()
+        assert_same(program.outputs[0], ops.conv2d(x, *model.get_weights()))
 
     @pytest.mark.parametrize("stack", [[layers.Flatten(), layers.Dense(3)], [layers.Dense(3)]], ids=["flat", "pixels"])
     def test_batch_seen_in_another_shape_is_read_in_place(self, stack):
         model = model_of(*stack)
         x = integers(np.random.default_rng(1), (2, 6, 6, 2))
-        program = lower(model, 2, "predict", "float32")
-        program.run(x)
-        before = program.output.copy()
+        program = lower(model, 2, "predict", ["float32"])
+        program.run([x])
+        before = program.outputs[0].copy()
         x += 1
-        program.program.run()
-        assert not np.array_equal(program.output, before)
-        assert_same(program.output, unfused(model, x)[-1])
+        program.run_again()
+        assert not np.array_equal(program.outputs[0], before)
+        assert_same(program.outputs[0], unfused(model, x)[-1])
 
     @pytest.mark.parametrize("name", STACKS)
     def test_batches_and_targets_are_left_as_they_are(self, name):

@@ -532,7 +532,7 @@ def test_frozen_layers_cost_no_gradient_steps():
     x, y = np.ones((4, 8, 8, 1), "float32"), np.zeros((4, 2), "float32")
     model.train_on_batch(x, y)
     (program,) = model._programs.values()
-    names = [type(step).__name__ for step in program.program.steps]
+    names = [type(step).__name__ for step in program.steps]
     assert names.count("Conv2DBackwardKernel") == 1
     assert names.count("Conv2DBackwardInput") == 0
     for layer, before in zip(model.layers[:2], frozen, strict=True):

@@ -13,8 +13,9 @@ Images are ``(batch, height, width, channels)``.
 
 from typing import Any
 
+from ..variable import Variable
 from .activations import ReLU, Softmax
-from .base import Layer, Variable
+from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input
 from .pooling import (

@@ -16,76 +16,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .. import initializers, validation
-from .._native import Buffer
+from .. import initializers, regularizers, validation
 from ..shapes import check_size
 from ..validation import message, received
+from ..variable import Variable, assign_all
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
+    from ..regularizers import Regularizer
 
 Shape: TypeAlias = tuple[Any, ...]
 
 ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")
-
-
-class Variable:
-    """A parameter: an array that steps of a program read and update in place.
-
-    Parameters
-    ----------
-    value : ndarray
-        float32 or float64, C-contiguous; kept, not copied.
-    name : str
-        What it is to its layer: "kernel", "bias".
-    path : str
-        Name of the layer and of the parameter, as in "conv2d/kernel".
-    trainable : bool
-        Whether training updates it.
-    """
-
-    def __init__(self, value: NDArray[Any], name: str, path: str = "", trainable: bool = True) -> None:
-        self._value = value
-        self.name = name
-        self.path = path or name
-        self.trainable = trainable
-        self.buffer = Buffer.of(value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._value.shape
-
-    @property
-    def dtype(self) -> str:
-        return self._value.dtype.name
-
-    @property
-    def value(self) -> NDArray[Any]:
-        """The value, to be read; `assign` changes it, and tells the steps that hold packed copies."""
-        view = self._value.view()
-        view.flags.writeable = False
-        return view
-
-    def numpy(self) -> NDArray[Any]:
-        """Return a copy of the value."""
-        return self._value.copy()
-
-    def assign(self, value: ArrayLike) -> None:
-        """Set the value to an array of the same shape."""
-        array = np.asarray(value)
-        if array.shape != self.shape:
-            what = received("value.shape", array.shape)
-            raise ValueError(message(self.path, "value", f"have the shape {self.shape}", what))
-        np.copyto(self._value, array, casting="same_kind")
-        self.buffer.touch()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Variable, (self._value, self.name, self.path, self.trainable)
-
-    def __repr__(self) -> str:
-        return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"
 
 
 class Layer:
@@ -104,6 +48,8 @@ class Layer:
         Of the parameters and of everything computed; the same for all layers of a model.
     input_shape : tuple of int, optional
         Shape of the input without the batch, for the first layer of a model that has no `Input`.
+    activity_regularizer : str or Regularizer, optional
+        What is added to the loss for the layer's output, as a mean over the batch.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ()
@@ -117,6 +63,7 @@ class Layer:
         trainable: bool = True,
         dtype: str | None = None,
         input_shape: tuple[int, ...] | None = None,
+        activity_regularizer: object = None,
         **unknown: object,
     ) -> None:
         for argument, value in unknown.items():
@@ -130,6 +77,9 @@ class Layer:
         floats = ("float32", "float64")
         self.dtype = validation.choice(self.owner, "dtype", dtype or "float32", floats)
         self.input_shape = input_shape and validation.positive_ints(self.owner, "input_shape", input_shape)
+        self.activity_regularizer = regularizers.get(
+            activity_regularizer, owner=self.owner, name="activity_regularizer"
+        )
         self.built = False
 
     @property
@@ -157,6 +107,8 @@ class Layer:
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
         if self.input_shape is not None:
             config["input_shape"] = _plain(self.input_shape)
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         return config | {name: _plain(getattr(self, name)) for name in self.arguments}
 
     @classmethod
@@ -178,7 +130,7 @@ class Layer:
     def trainable(self, value: bool) -> None:
         self._trainable = validation.boolean(self.owner, "trainable", value)
         for variable in self.variables:
-            variable.trainable = value
+            variable.trainable = value and variable.learnable
 
     def count_params(self) -> int:
         """Return the number of numbers in the parameters."""
@@ -198,18 +150,44 @@ class Layer:
         clone.dtype = dtype
         for name, value in vars(self).items():
             if isinstance(value, Variable):
-                array = value.value.astype(dtype)
-                setattr(clone, name, Variable(array, value.name, value.path, value.trainable))
+                setattr(clone, name, value.astype(dtype))
         return clone
 
-    def add_weight(self, name: str, shape: tuple[int, ...], initializer: Callable[..., NDArray[Any]]) -> Variable:
-        """Return a new parameter with initial values."""
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any,
+        *,
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Callable[..., NDArray[Any]] | None = None,
+    ) -> Variable:
+        """Return a new parameter with initial values.
+
+        Parameters
+        ----------
+        name : str
+            What the parameter is to the layer: "kernel".
+        shape : tuple of int
+        initializer : str or Initializer
+        trainable : bool
+            Whether it can be trained, True by default; moving statistics cannot.
+        regularizer : Regularizer, optional
+            What is added to the loss for its values.
+        constraint : Constraint, optional
+            What brings it back into bounds after each update.
+        """
+        initializer = initializers.get(initializer, owner=self.owner, name=f"{name}_initializer")
         value = np.array(initializer(shape, dtype=self.dtype), dtype=self.dtype, order="C")
         if value.shape != shape:
             rule = f"return an array of the shape {shape}"
             what = f"an array of the shape {value.shape}"
             raise ValueError(message(self.owner, f"{name}_initializer", rule, what))
-        return Variable(value, name, f"{self.name}/{name}", self.trainable)
+        variable = Variable(value, name, f"{self.name}/{name}", trainable)
+        variable.trainable = trainable and self.trainable
+        variable.regularizer, variable.constraint = regularizer, constraint
+        return variable
 
     def check_input(self, input_shape: Shape) -> Shape:
         """Return `input_shape` if its axes are as many and as long as this layer needs."""
@@ -232,27 +210,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
-
-
-def assign_all(owner: str, variables: list[Variable], weights: object) -> None:
-    """Assign one array to each variable, after all of them have been checked."""
-    if not isinstance(weights, (list, tuple)):
-        what = f"weights of type {type(weights).__name__}"
-        raise TypeError(message(owner, "weights", "be a list of arrays", what))
-    if len(weights) != len(variables):
-        rule = f"have {len(variables)} arrays, one for each parameter"
-        raise ValueError(message(owner, "weights", rule, received("len(weights)", len(weights))))
-    arrays = [np.asarray(weight) for weight in weights]
-    for i, (variable, array) in enumerate(zip(variables, arrays, strict=True)):
-        if array.dtype.kind not in "fiu":
-            what = received(f"weights[{i}].dtype", str(array.dtype))
-            raise TypeError(message(owner, f"weights[{i}]", "be an array of real numbers", what))
-        if array.shape != variable.shape:
-            rule = f"have the shape {variable.shape} of {variable.path}"
-            what = received(f"weights[{i}].shape", array.shape)
-            raise ValueError(message(owner, f"weights[{i}]", rule, what))
-    for variable, array in zip(variables, arrays, strict=True):
-        variable.assign(array)
 
 
 def snake_case(name: str) -> str:

@@ -6,8 +6,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, shapes, validation
+from ..program import nodes
 from ..validation import message, received
-from .base import Layer, Shape, Variable, activation_name, channels_last
+from ..variable import Variable
+from .base import Layer, Shape, activation_name, channels_last
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
@@ -115,7 +117,7 @@ class Conv2D(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         assert self.kernel is not None
-        y = graph.conv2d(x, self.kernel, self.bias, self._window(x.shape))
+        y = graph.add(nodes.Conv2D(x, self.kernel, self.bias, self._window(x.shape)))
         return graph.activation(y, self.activation)
 
     def multiply_adds(self, input_shape: Shape) -> int:

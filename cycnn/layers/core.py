@@ -6,8 +6,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from .. import initializers, validation
+from ..program import nodes
 from ..validation import message, received
-from .base import Layer, Shape, Variable, activation_name, channels_last
+from ..variable import Variable
+from .base import Layer, Shape, activation_name, channels_last
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
@@ -105,7 +107,7 @@ class Dense(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         assert self.kernel is not None
-        y = graph.dense(x, self.kernel, self.bias)
+        y = graph.add(nodes.Dense(x, self.kernel, self.bias))
         return graph.activation(y, self.activation)
 
     def multiply_adds(self, input_shape: Shape) -> int:
@@ -143,7 +145,7 @@ class Flatten(Layer):
         return (batch, prod(extents))
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.reshape(x, self.compute_output_shape(x.shape)[1:])
+        return x.view(self.compute_output_shape(x.shape))
 
 
 class Activation(Layer):

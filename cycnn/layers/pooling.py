@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import shapes, validation
+from ..program import nodes
 from .base import Layer, Shape, channels_last
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class MaxPooling2D(_Pooling2D):
     """
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.max_pool2d(x, self._window(x.shape))
+        return graph.add(nodes.MaxPool2D(x, self._window(x.shape)))
 
 
 class AveragePooling2D(_Pooling2D):
@@ -102,7 +103,7 @@ class AveragePooling2D(_Pooling2D):
     """
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.average_pool2d(x, self._window(x.shape))
+        return graph.add(nodes.AveragePool2D(x, self._window(x.shape)))
 
 
 class _GlobalPooling2D(Layer):
@@ -149,8 +150,8 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
     """
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        y = graph.max_pool2d(x, self._window(x.shape))
-        return graph.reshape(y, self.compute_output_shape(x.shape)[1:])
+        y = graph.add(nodes.MaxPool2D(x, self._window(x.shape)))
+        return y.view(self.compute_output_shape(x.shape))
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):
@@ -177,5 +178,5 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     """
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        y = graph.average_pool2d(x, self._window(x.shape))
-        return graph.reshape(y, self.compute_output_shape(x.shape)[1:])
+        y = graph.add(nodes.AveragePool2D(x, self._window(x.shape)))
+        return y.view(self.compute_output_shape(x.shape))

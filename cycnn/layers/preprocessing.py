@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import validation
+from ..program import nodes
 from .base import Layer
 
 if TYPE_CHECKING:
@@ -44,4 +45,4 @@ class Rescaling(Layer):
         self.offset = validation.number(self.owner, "offset", offset)
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.rescale(x, self.scale, self.offset)
+        return graph.add(nodes.Rescale(x, self.scale, self.offset))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import validation
+from ..program import nodes
 from ..randomness import default_rng
 from .base import Layer, Shape
 
@@ -50,4 +51,6 @@ class Dropout(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         assert self._drawn_seed is not None
-        return graph.dropout(x, self.rate, self._drawn_seed)
+        if not graph.training or self.rate == 0:
+            return x
+        return graph.add(nodes.Dropout(x, self.rate, graph.key, self._drawn_seed))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from cycnn._native import Buffer, Memory, Step
-from cycnn.layers.base import Variable
 from cycnn.program.arena import Span, plan
 from cycnn.program.value import Value
+from cycnn.variable import Variable
 
 
 class Emission:
@@ -23,10 +24,13 @@ class Emission:
 
     def __init__(self, kernels: SimpleNamespace, training: bool) -> None:
         self.kernels, self.training = kernels, training
-        self.steps: list[Step] = []
+        self.steps: list[Step | Callable[[], None]] = []
         self.spans: dict[Value, Span] = {}  # by root value
         self.buffers: dict[Value, Buffer] = {}
         self.gradients: dict[Value | Variable, Value] = {}  # by root value or variable
+        self._more: list[tuple[Value | Variable, Value]] = []  # shares that are not in `gradients` yet
+        self._borrowed: set[Value] = set()  # gradients that stand for several values: not to be added to
+        self._last: list[tuple[str, tuple[Any, ...]]] = []
         self.outside: set[Value] = set()  # bound by the caller, not placed in the arena
 
     def __call__(self, name: str, *arguments: Any) -> None:
@@ -34,8 +38,8 @@ class Emission:
         step_class = getattr(self.kernels, name)
         self.append(step_class(*[self._argument(argument) for argument in arguments]))
 
-    def append(self, step: Step) -> None:
-        """Append a step made elsewhere."""
+    def append(self, step: Step | Callable[[], None]) -> None:
+        """Append a step made elsewhere, or a Python function that is called between native steps."""
         self.steps.append(step)
 
     def _argument(self, argument: Any) -> Any:
@@ -58,30 +62,67 @@ class Emission:
         return [buffer for seen, buffer in self.buffers.items() if value is not None and seen.root is value.root]
 
     def gradient(self, of: Value | Variable) -> Value:
-        """Return the gradient of a value or of a parameter, in its shape."""
-        root = of.root if isinstance(of, Value) else of
-        if root not in self.gradients:
-            self.gradients[root] = Value(root.shape, root.dtype)
-        return self.gradients[root].view(of.shape)
+        """Return the gradient of a value or of a parameter: the sum of all shares, in its shape."""
+        return self.gradients[_root(of)].view(of.shape)
+
+    def share(self, of: Value | Variable) -> Value:
+        """Return where a node stores its share of the gradient of a value or a parameter, in its shape."""
+        root = _root(of)
+        share = Value(root.shape, root.dtype)
+        self._put(root, share)
+        return share.view(of.shape)
+
+    def hand_on(self, x: Value, dout: Value) -> None:
+        """Let `dout` be a share of the gradient of `x`, without a copy where no activation comes between."""
+        activation, y = self.chain(x)
+        if y is not None:
+            self("ActivationBackward", dout, y, self.share(x).view(dout.shape), activation)
+        else:
+            self._put(x.root, dout)
+            self._borrowed.add(dout.root)
+
+    def _put(self, root: Value | Variable, share: Value) -> None:
+        if root in self.gradients:
+            self._more.append((root, share))
+        else:
+            self.gradients[root] = share
+
+    def settle(self) -> None:
+        """Add up the shares that the last node has stored beside those of other nodes."""
+        for root, share in self._more:
+            total = self.gradients[root]
+            out = Value(root.shape, root.dtype) if total.root in self._borrowed else total
+            self("AddShares", total, share, out)
+            self.gradients[root] = out
+        self._more.clear()
+
+    def after(self, name: str, *arguments: Any) -> None:
+        """Append a step to those that come at the very end of a step of training."""
+        self._last.append((name, arguments))
+
+    def emit_last(self) -> None:
+        """Append the steps that were kept for the end."""
+        for name, arguments in self._last:
+            self(name, *arguments)
 
     def chain(self, x: Value) -> tuple[str, Value | None]:
         """Return the activation that was fused into the node that made `x`, and its output: what a step that stores
-        the gradient of `x` multiplies by, so that it becomes the gradient of the pre-activation."""
+        a share of the gradient of `x` multiplies by, so that it becomes one of the pre-activation."""
         node = x.root.node
         activation = "linear" if node is None else node.activation
         return activation, None if activation == "linear" else x
 
-    def finish(self, x: Value) -> None:
-        """Do in a pass of its own what `chain` asks for, where the step that stored the gradient could not."""
+    def finish(self, x: Value, dx: Value) -> None:
+        """Do to the share `dx` in a pass of its own what `chain` asks for, where the step that stored it could not."""
         activation, y = self.chain(x)
-        if x.requires_gradient and y is not None:
-            dx = self.gradient(x)
+        if y is not None:
             self("ActivationBackward", dx, y, dx, activation)
 
     def place(self) -> Memory:
         """Bind every buffer and workspace to its place in one block of memory, and return it."""
         inside = {root: span for root, span in self.spans.items() if root not in self.outside}
-        workspaces = {step: Span(step.workspace, i, i) for i, step in enumerate(self.steps) if step.workspace}
+        natives = [(i, step) for i, step in enumerate(self.steps) if isinstance(step, Step)]
+        workspaces = {step: Span(step.workspace, i, i) for i, step in natives if step.workspace}
         memory = Memory(plan([*inside.values(), *workspaces.values()]))
         for value, buffer in self.buffers.items():
             if value.root in inside:
@@ -89,3 +130,7 @@ class Emission:
         for step, span in workspaces.items():
             step.place_workspace(memory, span.offset)
         return memory
+
+
+def _root(of: Value | Variable) -> Value | Variable:
+    return of.root if isinstance(of, Value) else of

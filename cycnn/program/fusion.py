@@ -35,7 +35,7 @@ def _join_producer(graph: Graph, node: nodes.Activation) -> None:
     """Apply an activation in the epilogue of the node before it, where nobody else reads what is between them."""
     (x,) = node.inputs
     producer = x.node
-    if producer is not None and producer.fuses and producer.activation == "linear" and x.users == 1:
+    if producer is not None and producer.fuses and producer.activation == "linear" and x.users == 1 and not x.kept:
         graph.nodes.remove(node)
         producer.activation = node.name
         node.out.node, producer.out = producer, node.out

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cycnn._native import Buffer, Program, kernels
+from cycnn._native import Buffer, Program, Step, kernels
+from cycnn.program import nodes
 from cycnn.program.emission import Emission
 from cycnn.program.fusion import fuse
 from cycnn.program.graph import Graph
 from cycnn.program.value import Value
+from cycnn.variable import Variable
 
 if TYPE_CHECKING:
-    from cycnn.models import Sequential
+    from cycnn.models import Model
+
+Arrays = Sequence[NDArray[Any]]
 
 
 class Lowered:
@@ -23,109 +29,191 @@ class Lowered:
 
     Attributes
     ----------
-    output : ndarray
+    outputs : list of ndarray
         The predictions of the last run; written over by the next.
-    losses : ndarray or None
-        One loss per row of the predictions.
-    gradients : list of ndarray
-        Of the mean loss, in the order of the model's trainable variables (mode "gradients").
+    losses : list of ndarray
+        For each output that has a loss, one number per row of the predictions, weighted.
+    penalties : list of ndarray
+        Numbers to be added to the mean losses: what regularizers ask for.
+    gradients : dict of Variable to ndarray
+        Of the sum of mean losses and penalties (mode "gradients").
     key : ndarray of uint64
-        The number of the step, second of two, from which dropout draws; the seed is the layer's.
+        The number of the step, second of two, from which random layers draw; the seed is the layer's.
     nbytes : int
         Size of the arena.
-    lock : threading.Lock
+    lock : threading.RLock
         Held during `run`; to be held by who reads the outputs while other threads may run the program.
     """
 
-    def __init__(self, graph: Graph, emission: Emission, x: Value, output: Value, gradients: list[Value]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        emission: Emission,
+        inputs: list[Value],
+        outputs: list[Value],
+        gradients: dict[Variable, Value],
+    ) -> None:
         memory = emission.place()
         self.nbytes: int = memory.nbytes
         self.lock = threading.RLock()
-        self.program = Program(emission.steps)
+        self.steps = tuple(emission.steps)
+        self._parts = _parts(emission.steps)
         self.key = np.zeros(2, np.uint64)
-        self._x, self._y = emission.views(x), emission.views(graph.targets)
-        _bind(emission.views(graph.key), self.key)
-        self.output = np.asarray(emission.buffers[output])
-        self.losses = None if graph.losses is None else np.asarray(emission.buffers[graph.losses])
-        self.gradients = [np.asarray(emission.buffers[gradient]) for gradient in gradients]
+        self._inputs = [emission.views(value) for value in inputs]
+        self._targets = [emission.views(node.targets) for node in graph.losses]
+        self._weights = [emission.views(node.weights) for node in graph.losses]
+        _bind([emission.views(graph.key)], [self.key])
 
-    def run(self, x: NDArray[Any], y: NDArray[Any] | None = None) -> None:
+        def array(value: Value) -> NDArray[Any]:
+            return np.asarray(emission.buffers[value])
+
+        self.outputs = [array(value) for value in outputs]
+        self.losses = [array(node.out) for node in graph.losses]
+        self._scales = [node.scale for node in graph.losses]
+        self.penalties = [array(value) for value in graph.penalties]
+        self.gradients = {variable: array(value) for variable, value in gradients.items()}
+
+    def run(self, x: Arrays, y: Arrays = (), weights: Sequence[NDArray[Any] | None] = ()) -> None:
         """Run on a batch, which is read in place.
 
         Parameters
         ----------
-        x : ndarray
-            C-contiguous, of exactly the shape and dtype that the program was lowered for.
-        y : ndarray, optional
-            The targets, likewise; for every mode but "predict".
+        x : list of ndarray
+            C-contiguous, of exactly the shapes and dtypes that the program was lowered for.
+        y : list of ndarray
+            The targets of the outputs that have a loss, likewise; for every mode but "predict" and "call".
+        weights : list of ndarray or None
+            As many, of a number for each row of the predictions, where the program was lowered with weights.
         """
         with self.lock:
-            _bind(self._x, x)
-            if y is not None:
-                _bind(self._y, y)
-            self.program.run()
+            _bind(self._inputs, x)
+            if y:
+                _bind(self._targets, y)
+                _bind(self._weights, weights)
+            self.run_again()
 
-    def predict(self, x: NDArray[Any], out: NDArray[Any]) -> None:
+    def run_again(self) -> None:
+        """Run on the arrays of the last run, with what stands in them now."""
+        for part in self._parts:
+            part()
+
+    def total(self) -> float:
+        """Return the number that was minimised: the weighted sum of the mean losses, and the penalties."""
+        losses = sum(scale * float(loss.mean()) for scale, loss in zip(self._scales, self.losses, strict=True))
+        return losses + sum(float(penalty[0]) for penalty in self.penalties)
+
+    def predict(self, x: Arrays, out: Arrays) -> None:
         """Run on a batch and copy the predictions to `out`."""
         with self.lock:
             self.run(x)
-            out[...] = self.output
+            for to, output in zip(out, self.outputs, strict=True):
+                to[...] = output
 
 
-def _bind(buffers: list[Buffer], array: NDArray[Any]) -> None:
-    """Let a value from outside be `array`."""
-    for buffer in buffers:
-        buffer.bind(array.reshape(buffer.shape))
+def _parts(steps: list[Step | Callable[[], None]]) -> list[Callable[[], None]]:
+    """Return what to call in order: native steps in a row as one program, Python functions between them."""
+    parts: list[Callable[[], None]] = []
+    for native, group in itertools.groupby(steps, lambda step: isinstance(step, Step)):
+        members: list[Any] = list(group)
+        parts += [Program(members).run] if native else members
+    return parts
 
 
-def lower(model: Sequential, batch_size: int, mode: str, input_dtype: str) -> Lowered:
+def _bind(values: list[list[Buffer]], arrays: Sequence[NDArray[Any] | None]) -> None:
+    """Let each value from outside, seen in several shapes perhaps, be an array."""
+    for buffers, array in zip(values, arrays, strict=False):
+        for buffer in buffers:
+            assert array is not None
+            buffer.bind(array.reshape(buffer.shape))
+
+
+def lower(
+    model: Model, batch_size: int, mode: str, input_dtypes: Sequence[str], weighted: Sequence[bool] = ()
+) -> Lowered:
     """Lower a built model to a program.
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
     batch_size : int
-    mode : {"predict", "evaluate", "train", "gradients"}
-        How far to go: predictions; losses too; gradients and updates too; gradients without updates.
-    input_dtype : str
+    mode : {"predict", "call", "evaluate", "train", "gradients"}
+        How far to go: predictions; predictions as in training; losses too; gradients and updates too; gradients
+        without updates.
+    input_dtypes : list of str
         Of the batches that will be bound.
+    weighted : list of bool
+        Which of the losses get weights of rows; none of them by default.
 
     Returns
     -------
     Lowered
     """
-    training = mode in ("train", "gradients")
-    graph = Graph(model.dtype, training)
-    x = graph.input((batch_size, *model.input_shape[1:]), input_dtype)
-    output = model.lower(graph, x)
-    if output.root is x:  # a model that only reshapes
-        output = graph.rescale(output, 1.0, 0.0)
-    if mode != "predict":
-        assert model.loss is not None
-        model.loss.lower(graph, output)
+    backward = mode in ("train", "gradients")
+    graph = Graph(model.dtype, training=backward or mode == "call")
+    shapes = zip(model.input_shapes, input_dtypes, strict=True)
+    inputs = [graph.input((batch_size, *shape[1:]), dtype) for shape, dtype in shapes]
+    outputs = [_own(graph, inputs, output) for output in model.lower_all(graph, inputs)]
+    if mode not in ("predict", "call"):
+        for objective, output in zip(model.objectives, outputs, strict=True):
+            if objective is not None:
+                flagged = len(graph.losses) < len(weighted) and weighted[len(graph.losses)]
+                objective.loss.lower(graph, output, objective.weight, flagged)
     fuse(graph)
-    emission = Emission(kernels(model.dtype), training)
+    emission = Emission(kernels(model.dtype), backward)
     for node in graph.nodes:
         node.forward(emission)
-    gradients = _emit_backward(model, graph, emission, mode) if training else []
-    outside = [value for value in (x, graph.targets, graph.key) if value is not None]
+        emission.settle()
+    gradients = _emit_backward(model, graph, emission) if backward else {}
+    if mode != "predict" and mode != "call":
+        _emit_penalties(model, graph, emission, gradients)
+    if mode == "train":
+        _emit_updates(model, emission, gradients)
+        gradients = {}
+    outside = [*inputs, graph.key, *(value for node in graph.losses for value in (node.targets, node.weights) if value)]
     emission.outside.update(value.root for value in outside)
-    for value in (x, output, graph.losses, graph.targets, *gradients):
-        if value is not None:
-            emission.use(value)  # to the end
-    return Lowered(graph, emission, x, output, gradients)
+    for value in (*outside, *outputs, *(node.out for node in graph.losses), *graph.penalties, *gradients.values()):
+        emission.use(value)  # to the end
+    return Lowered(graph, emission, inputs, outputs, gradients)
 
 
-def _emit_backward(model: Sequential, graph: Graph, emission: Emission, mode: str) -> list[Value]:
-    """Emit the nodes' backward steps in reverse, then the updates; return the gradients of the parameters."""
+def _own(graph: Graph, inputs: list[Value], output: Value) -> Value:
+    """Return an output that is kept and is none of the inputs, which belong to the caller."""
+    if any(output.root is value for value in inputs):
+        output = graph.add(nodes.Rescale(output, 1.0, 0.0))
+    output.root.kept = True
+    return output
+
+
+def _emit_backward(model: Model, graph: Graph, emission: Emission) -> dict[Variable, Value]:
+    """Emit the nodes' backward steps in reverse; return the gradients of the parameters."""
     for node in reversed(graph.nodes):
-        if node.out.requires_gradient:
+        if node.out.requires_gradient and node.out in emission.gradients:
             node.backward(emission)
-    gradients = []
+            emission.settle()
+    variables = model.trainable_variables
+    return {variable: emission.gradient(variable) for variable in variables if variable in emission.gradients}
+
+
+def _emit_penalties(model: Model, graph: Graph, emission: Emission, gradients: dict[Variable, Value]) -> None:
+    """Emit what regularizers ask of parameters."""
     for variable in model.trainable_variables:
-        gradient = emission.gradient(variable)
-        if mode == "train":
-            assert model.optimizer is not None
-            emission.append(model.optimizer.update_step(emission.kernels, variable, emission.use(gradient)))
-        gradients.append(gradient)
-    return gradients if mode == "gradients" else []
+        if variable.regularizer is not None:
+            penalty = Value((1,), variable.dtype)
+            emission(
+                "Penalty", variable, variable.regularizer.l1, variable.regularizer.l2, penalty, gradients.get(variable)
+            )
+            graph.penalties.append(penalty)
+
+
+def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Value]) -> None:
+    """Emit what changes the model: the optimizer's steps, constraints, and moving statistics."""
+    assert model.optimizer is not None
+    pairs = [(variable, emission.use(gradient)) for variable, gradient in gradients.items()]
+    for variable, gradient in pairs:
+        emission.append(model.optimizer.update_step(emission.kernels, variable, gradient))
+    for value in gradients.values():
+        emission.use(value)
+    for variable, _ in pairs:
+        if variable.constraint is not None:
+            emission.append(variable.constrain)
+    emission.emit_last()

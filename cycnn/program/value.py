@@ -29,6 +29,7 @@ class Value:
         self.shape, self.dtype, self.node = tuple(shape), dtype, node
         self.root: Value = self if root is None else root.root
         self.users = 0  # nodes that read it in any shape, counted at the root
+        self.kept = False  # whether the caller reads it after the program has run
         self.requires_gradient: bool = root is not None and root.requires_gradient
 
     def view(self, shape: Shape) -> Value:

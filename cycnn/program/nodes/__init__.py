@@ -1,0 +1,30 @@
+"""The kinds of nodes: which native steps each emits, forward beside backward.
+
+`emit(name, *arguments)` appends the step class `name` of the kernels; values and variables among the arguments stand
+for their memory.
+
+A node stores its share of the gradient of an input where `emit.share(x)` says; what several nodes that read x have
+stored is added up between them. The gradient of a value is that of the pre-activation wherever an activation was
+fused into the node that made it: `emit.chain(x)` tells which activation the step that stores a share must account
+for, and `emit.finish` does it in a pass of its own for steps that cannot.
+"""
+
+from cycnn.program.nodes.base import Node
+from cycnn.program.nodes.convolution import Conv2D, Dense
+from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
+from cycnn.program.nodes.losses import Loss, SquaredLoss
+from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
+
+__all__ = [
+    "Activation",
+    "AveragePool2D",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Loss",
+    "MaxPool2D",
+    "Node",
+    "Rescale",
+    "Softmax",
+    "SquaredLoss",
+]

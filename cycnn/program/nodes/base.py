@@ -1,0 +1,43 @@
+"""What every kind of node is: inputs, parameters, an output, and the steps that it emits, forward beside backward."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cycnn.program.value import Shape, Value
+
+if TYPE_CHECKING:
+    from cycnn.program.emission import Emission
+    from cycnn.variable import Variable
+
+
+class Node:
+    """One operation of a graph.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the output.
+    *inputs : Value
+    """
+
+    out: Value
+    activation = "linear"  # fused into the node; `fuses` says whether it can be
+    fuses = False
+    parameters: tuple[Variable, ...] = ()
+
+    def __init__(self, shape: Shape, *inputs: Value) -> None:
+        self.shape, self.inputs = shape, inputs
+
+    def forward(self, emit: Emission) -> None:
+        """Emit the steps that compute `out`."""
+        raise NotImplementedError
+
+    def backward(self, emit: Emission) -> None:
+        """Emit the steps that compute the gradients of the inputs and parameters from that of `out`."""
+        raise NotImplementedError
+
+    @property
+    def learns(self) -> bool:
+        """Whether a parameter of the node is trained."""
+        return any(parameter.trainable for parameter in self.parameters)

@@ -1,0 +1,126 @@
+"""What is added to the loss to keep numbers small: regularizers by Keras's names, as objects or by name."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import validation
+from .validation import message, received
+
+
+class Regularizer:
+    """Base of all regularizers: ``l1 * sum |x| + l2 * sum x**2``."""
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    l1: float
+    l2: float
+
+    def __call__(self, x: ArrayLike) -> float:
+        """Return the penalty of an array."""
+        array = np.asarray(x, np.float64)
+        return float(self.l1 * np.abs(array).sum() + self.l2 * np.square(array).sum())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments as plain JSON values."""
+        return {name: getattr(self, name) for name in self.arguments}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return the regularizer that `get_config` described."""
+        return cls(**config)
+
+
+class L1L2(Regularizer):
+    """Add ``l1 * sum |x| + l2 * sum x**2`` to the loss.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        0 by default.
+
+    Examples
+    --------
+    >>> L1L2(0.5, 0.25)([1.0, -2.0])
+    2.75
+    """
+
+    arguments = ("l1", "l2")
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
+        self.l1 = validation.number("L1L2", "l1", l1 or 0.0, 0)
+        self.l2 = validation.number("L1L2", "l2", l2 or 0.0, 0)
+
+
+class L1(Regularizer):
+    """Add ``l1 * sum |x|`` to the loss.
+
+    Parameters
+    ----------
+    l1 : float
+        0.01 by default.
+
+    Examples
+    --------
+    >>> L1(0.5)([1.0, -2.0])
+    1.5
+    """
+
+    arguments = ("l1",)
+    l2 = 0.0
+
+    def __init__(self, l1: float = 0.01) -> None:
+        self.l1 = validation.number("L1", "l1", l1, 0)
+
+
+class L2(Regularizer):
+    """Add ``l2 * sum x**2`` to the loss.
+
+    Parameters
+    ----------
+    l2 : float
+        0.01 by default.
+
+    Examples
+    --------
+    >>> L2(0.5)([1.0, -2.0])
+    2.5
+    """
+
+    arguments = ("l2",)
+    l1 = 0.0
+
+    def __init__(self, l2: float = 0.01) -> None:
+        self.l2 = validation.number("L2", "l2", l2, 0)
+
+
+_CLASSES: dict[str, type[Regularizer]] = {"L1": L1, "L1L2": L1L2, "L2": L2}
+_BY_NAME = _CLASSES | {"l1": L1, "l1_l2": L1L2, "l2": L2}
+
+
+def serialize(regularizer: Regularizer) -> dict[str, Any]:
+    """Return the class and the arguments of a regularizer as plain JSON values, for `get`."""
+    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+
+
+def get(identifier: object, *, owner: str = "regularizers.get", name: str = "identifier") -> Regularizer | None:
+    """Return the regularizer that `identifier` stands for: an object, a name, what `serialize` returned, or None.
+
+    Examples
+    --------
+    >>> get("l2").get_config()
+    {'l2': 0.01}
+    """
+    if identifier is None or isinstance(identifier, Regularizer):
+        return identifier
+    config: dict[str, Any] = {}
+    class_name = identifier
+    if isinstance(identifier, dict) and set(identifier) == {"class_name", "config"}:
+        class_name, config = identifier["class_name"], identifier["config"]
+    if isinstance(class_name, str) and class_name in _BY_NAME:
+        return _BY_NAME[class_name].from_config(config)
+    rule = "be a Regularizer, None or one of " + ", ".join(_BY_NAME)
+    kind = ValueError if isinstance(identifier, str) else TypeError
+    raise kind(message(owner, name, rule, received(name, identifier)))
