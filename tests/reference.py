@@ -156,33 +156,47 @@ def average_pool2d_backward(dout, window, input_hw):
 # --- activations --------------------------------------------------------------------------------
 
 
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
+
+def _sigmoid(x):
+    # exp of a positive number may overflow, so each sign has its own form.
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def _elu(x):
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+# name: (the activation of x, its derivative where it has the value y)
+ACTIVATIONS = {
+    "linear": (lambda x: x, np.ones_like),
+    "relu": (lambda x: np.maximum(x, 0), lambda y: np.where(y > 0, 1.0, 0.0)),
+    "relu6": (lambda x: np.clip(x, 0, 6), lambda y: np.where((y > 0) & (y < 6), 1.0, 0.0)),
+    "leaky_relu": (lambda x: np.where(x > 0, x, 0.2 * x), lambda y: np.where(y > 0, 1.0, 0.2)),
+    "elu": (_elu, lambda y: np.where(y < 0, y + 1, 1.0)),
+    "selu": (
+        lambda x: np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * _elu(x)),
+        lambda y: np.where(y < 0, y + SELU_SCALE * SELU_ALPHA, SELU_SCALE),
+    ),
+    "sigmoid": (_sigmoid, lambda y: y * (1 - y)),
+    "hard_sigmoid": (lambda x: np.clip(x + 3, 0, 6) / 6, lambda y: np.where((y > 0) & (y < 1), 1 / 6, 0.0)),
+    "tanh": (np.tanh, lambda y: 1 - y * y),
+    "softplus": (lambda x: np.logaddexp(x, 0), lambda y: -np.expm1(-y)),
+    "softsign": (lambda x: x / (1 + np.abs(x)), lambda y: (1 - np.abs(y)) ** 2),
+    "exponential": (np.exp, lambda y: y),
+}
+
+
 def activation(x, name):
-    x = _exact(x)
-    if name == "linear":
-        return x
-    if name == "relu":
-        return np.where(x > 0, x, np.where(np.isnan(x), x, 0.0))
-    if name == "sigmoid":
-        # exp of a positive number may overflow, so each sign has its own form.
-        small = np.exp(-np.abs(x))
-        return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
-    if name == "tanh":
-        return np.tanh(x)
-    raise ValueError(name)
+    return ACTIVATIONS[name][0](_exact(x))
 
 
 def activation_derivative(y, name):
     """Return the derivative at the point where the activation has the value y."""
     y = _exact(y)
-    if name == "linear":
-        return np.ones_like(y)
-    if name == "relu":
-        return np.where(y > 0, 1.0, 0.0).astype(y.dtype)
-    if name == "sigmoid":
-        return y * (1 - y)
-    if name == "tanh":
-        return 1 - y * y
-    raise ValueError(name)
+    return ACTIVATIONS[name][1](y).astype(y.dtype)
 
 
 def softmax(x):

@@ -11,7 +11,7 @@ from cycnn._native import Buffer, run_step
 # Around the widths of vectors, and around the 8192 numbers of a task.
 SIZES = (0, 1, 3, 7, 8, 15, 16, 17, 33, 63, 65, 1000, 8191, 8192, 8193, 20000)
 COLUMNS = (1, 2, 3, 7, 10, 15, 16, 17, 33, 100, 1000, 8192, 9001)
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh")
+ACTIVATIONS = tuple(reference.ACTIVATIONS)
 
 every_isa = pytest.mark.parametrize("isa", _native.supported)
 every_dtype = pytest.mark.parametrize("dtype", ("float32", "float64"))
@@ -78,8 +78,9 @@ def rescale(x, dtype, scale, offset, isa=_native.isa):
 def test_activation_agrees_with_numpy(rng, isa, dtype, activation, size):
     x = (4 * rng.standard_normal(size)).astype(dtype)
     exact = reference.activation(x, activation)
-    # sigmoid: two roundings, and two units in the last place, 4 roundings, for the exponential
-    assert_within_rounding(activate(x, activation, isa), exact, np.abs(exact), 6)
+    # sigmoid: two roundings, and two units in the last place, 4 roundings, for the exponential; softplus has 1 + e^-|x|
+    # rounded and its logarithm besides
+    assert_within_rounding(activate(x, activation, isa), exact, np.abs(exact), 8)
 
 
 @every_isa
@@ -92,7 +93,7 @@ def test_activation_backward_agrees_with_numpy(rng, isa, dtype, activation, size
     step = _native.kernels(dtype, isa).ActivationBackward
     run_step(step(Buffer.of(dout), Buffer.of(y), Buffer.of(dx), activation))
     exact = dout * reference.activation_derivative(y, activation)
-    assert_within_rounding(dx, exact, np.abs(dout.astype("float64")), 4)
+    assert_within_rounding(dx, exact, np.abs(dout.astype("float64")) * np.maximum(1, np.abs(y)), 6)
     run_step(step(Buffer.of(dout), Buffer.of(y), Buffer.of(dout), activation))
     assert_same(dout, dx)
 
@@ -114,29 +115,64 @@ def test_activation_of_special_values(isa, dtype):
     x = np.array([np.inf, -np.inf, np.nan, 1e-310, 1e-40, 0.0, -1e-40, 1e30, -1e30], dtype)
     x = np.tile(x, 5)  # in whole vectors and in what is left over
     zero = 0.0  # denormal numbers are flushed while a program runs
+    half, low, top = np.log(2), -reference.SELU_SCALE * reference.SELU_ALPHA, np.inf
     expected = {
         "relu": [np.inf, 0, np.nan, zero, zero, 0, 0, 1e30, 0],
         "sigmoid": [1, 0, np.nan, 0.5, 0.5, 0.5, 0.5, 1, 0],
         "tanh": [1, -1, np.nan, zero, zero, 0, zero, 1, -1],
+        "relu6": [6, 0, np.nan, zero, zero, 0, 0, 6, 0],
+        "leaky_relu": [np.inf, -np.inf, np.nan, zero, zero, 0, zero, 1e30, -2e29],
+        "elu": [np.inf, -1, np.nan, zero, zero, 0, zero, 1e30, -1],
+        "selu": [np.inf, low, np.nan, zero, zero, 0, zero, reference.SELU_SCALE * 1e30, low],
+        "hard_sigmoid": [1, 0, np.nan, 0.5, 0.5, 0.5, 0.5, 1, 0],
+        "softplus": [np.inf, 0, np.nan, half, half, half, half, 1e30, 0],
+        "softsign": [np.nan, np.nan, np.nan, zero, zero, 0, zero, 1, -1],  # as inf / inf in TensorFlow
+        "exponential": [np.inf, 0, np.nan, 1, 1, 1, 1, top, 0],
     }
     for activation, values in expected.items():
         out = activate(x, activation, isa)
-        np.testing.assert_allclose(out, np.tile(np.array(values, dtype), 5), rtol=0, atol=1e-37)
+        np.testing.assert_allclose(out, np.tile(np.array(values, dtype), 5), rtol=3e-7, atol=1e-37)
+
+
+# The largest errors in units in the last place over all floats, and a margin for other ways to contract multiply-adds.
+UNITS = {"tanh": 1.4, "sigmoid": 3.0, "elu": 1.0, "selu": 2.5, "softplus": 3.0, "exponential": 1.1, "softsign": 1.6}
 
 
 @every_isa
-@pytest.mark.parametrize("activation", ("sigmoid", "tanh"))
+@pytest.mark.parametrize("activation", UNITS)
 def test_activation_is_accurate_over_all_floats(isa, activation):
     """Every 4001st float: 1.4 units in the last place for tanh, 1.5 more roundings for sigmoid."""
     x = np.arange(0, 2**32, 4001, dtype="uint64").astype("uint32").view("float32")
-    x = x[np.isfinite(x)]
+    x = x[np.abs(x) < 80] if activation == "exponential" else x[np.isfinite(x)]
     out, exact = activate(x, activation, isa), reference.activation(x, activation)
-    unit = np.spacing(np.maximum(np.abs(exact), np.finfo("float32").tiny).astype("float32"))
+    limits = np.finfo("float32")
+    unit = np.spacing(np.clip(np.abs(exact), limits.tiny, limits.max / 4).astype("float32"))
     # Results below the smallest normal number are zero, and so are exponentials below twice that.
-    normal = np.abs(exact) > 4 * np.finfo("float32").tiny
-    error = np.abs(out - exact) / unit
-    assert np.max(error[normal]) < {"sigmoid": 3.0, "tanh": 1.4}[activation]
-    assert np.all(np.abs(out[~normal]) <= 4 * np.finfo("float32").tiny)
+    normal = (np.abs(exact) > 4 * limits.tiny) & (np.abs(exact) < limits.max / 4)
+    error = np.abs(out[normal] - exact[normal]) / unit[normal]
+    assert np.max(error) < UNITS[activation]
+    assert np.all(np.abs(out[np.abs(exact) <= 4 * limits.tiny]) <= 4 * limits.tiny)
+
+
+_SELU_FALLS_TO = reference.SELU_SCALE * reference.SELU_ALPHA
+CORNERS = {
+    "relu": [0, 0, 1, 1],
+    "relu6": [0, 0, 1, 0],
+    "leaky_relu": [0.2, 0.2, 1, 1],
+    "elu": [np.exp(-3), 1, 1, 1],
+    "selu": [_SELU_FALLS_TO * np.exp(-3), reference.SELU_SCALE, reference.SELU_SCALE, reference.SELU_SCALE],
+    "hard_sigmoid": [0, 1 / 6, 0, 0],
+}
+
+
+@every_isa
+@every_dtype
+@pytest.mark.parametrize("activation", CORNERS)
+def test_activation_derivative_at_corners_is_that_of_tensorflow(isa, dtype, activation):
+    y, dx = activate(np.array([-3, 0, 3, 6], dtype), activation, isa), empty(4, dtype)
+    step = _native.kernels(dtype, isa).ActivationBackward
+    run_step(step(Buffer.of(np.ones(4, dtype)), Buffer.of(y), Buffer.of(dx), activation))
+    np.testing.assert_allclose(dx, CORNERS[activation], rtol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

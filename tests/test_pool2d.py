@@ -14,7 +14,7 @@ from cycnn.shapes import Window, output_size
 
 BACK_ENDS = [(isa, dtype) for isa in _native.supported for dtype in ("float32", "float64")]
 CHANNELS = (1, 3, 7, 8, 9, 16, 17, 31, 32, 33, 65)
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh")
+ACTIVATIONS = ("linear", "relu", "relu6", "elu", "sigmoid", "tanh", "softsign", "exponential")
 
 # name: (height and width of the image, kernel, strides, (top, bottom, left, right) padding)
 WINDOWS = {
