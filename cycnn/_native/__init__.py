@@ -19,6 +19,8 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `pool2d`          maximum and average pooling and their gradients
 `elementwise`     activations, softmax, dropout, rescaling
 `combine`         sums, products and extremes of several arrays
+`rearrange`       copies, sums and fills through strides
+`resize`          weighted sums along rows and columns: resized images
 `losses`          losses and their gradients
 `optimizers`      parameter updates
 `peak`            the most that a core can multiply and add, for benchmarks
@@ -59,8 +61,18 @@ __all__ = [
     "supported",
 ]
 
-FAMILIES = ("conv2d", "conv2d_kernel", "pool2d", "elementwise", "combine", "losses", "optimizers")
-PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "losses", "optimizers")
+FAMILIES = (
+    "conv2d",
+    "conv2d_kernel",
+    "pool2d",
+    "elementwise",
+    "combine",
+    "rearrange",
+    "resize",
+    "losses",
+    "optimizers",
+)
+PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "rearrange", "resize", "losses", "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))
