@@ -1,29 +1,20 @@
-"""Where batches come from: arrays, iterables of batches, data sets that load themselves.
+"""Where batches come from: what training asks of a source, and the source that cuts arrays into batches.
 
-`Execution` asks a source for the batches of one epoch after the other, whatever the user passed. A batch is
-three lists of arrays: one for each input of the model, each output, and the weights of each output.
+A batch is three lists of arrays: one for each input of the model, each output, and the weights of each output.
+What hands out batches of its own is in `streams`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from .adapters import Arrays, Batch
 from .rows import Rows
 from .validation import message, received
-
-Arrays = list[NDArray[Any]]
-
-
-class Batch(NamedTuple):
-    """One array for each input, target and weight; None where there are none."""
-
-    x: Arrays
-    y: Arrays | None
-    weight: Arrays | None
 
 
 class Source(Protocol):

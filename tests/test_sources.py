@@ -7,7 +7,10 @@ import pytest
 from helpers import assert_same
 from processes import output_of
 
+from cycnn.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
 from cycnn.sources import ArraySource
+from cycnn.streams import DatasetSource, IterableSource, stream
+from cycnn.utils import PyDataset
 
 RNG = np.random.default_rng(0)
 
@@ -132,7 +135,10 @@ def test_an_epoch_over_a_mapped_file_does_not_fill_memory(tmp_path, dtype, shuff
     os.truncate(tmp_path / "x", 400 << 20)
     code = f"""
 import resource, numpy as np
+from cycnn.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
 from cycnn.sources import ArraySource
+from cycnn.streams import DatasetSource, IterableSource, stream
+from cycnn.utils import PyDataset
 x = np.memmap("x", {dtype!r}, "r").reshape(-1, 64, 64)
 source = ArraySource([x], None, None, 64, x_dtypes=["float32"])
 order = np.random.default_rng(0).permutation(len(x)) if {shuffle} else None
@@ -144,3 +150,297 @@ print(total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     total, kilobytes = output_of(code, tmp_path).split()
     assert float(total) == 0
     assert int(kilobytes) < 130_000
+
+
+# --- what users pass ----------------------------------------------------------------------------
+
+
+class Foreign:
+    """An array of another library, which shares its memory through DLPack."""
+
+    def __init__(self, array, device=(1, 0), error=None):
+        self.array, self.device, self.error = array, device, error
+
+    def __dlpack_device__(self):
+        return self.device
+
+    def __dlpack__(self, **options):
+        if self.error:
+            raise self.error
+        return self.array.__dlpack__(**options)
+
+
+class Convertible(Foreign):
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def test_arrays_of_other_libraries_are_not_copied():
+    x = RNG.normal(size=(4, 3))
+    assert as_array("fit", "x", x) is x
+    ours = as_array("fit", "x", Foreign(x))
+    assert_same(ours, x)
+    assert np.shares_memory(ours, x)
+    assert_same(as_array("fit", "x", Convertible(x, error=BufferError("no such type"))), x)
+    assert_same(as_array("fit", "x", [[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]]))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (Foreign(np.ones(2), (2, 0)), ValueError,
+         "fit: `x` must be in the memory of the CPU. Received: x of type Foreign on another device. "
+         "Copy it to the CPU first, as x.cpu() of PyTorch does."),
+        (Foreign(np.ones(2), error=RuntimeError("tensor requires gradients.")), TypeError,
+         "fit: `x` must be an array of numbers. Received: x of type Foreign. "
+         "NumPy cannot read it: tensor requires gradients."),
+        ([[1, 2], [3]], ValueError,
+         "fit: `x` must be an array of numbers, all rows of the same length. Received: x of type list."),
+    ],
+)  # fmt: skip
+def test_what_is_no_array_is_refused(value, error, text):
+    with pytest.raises(error) as caught:
+        as_array("fit", "x", value)
+    assert str(caught.value) == text
+
+
+A, B = np.zeros((3, 2)), np.ones((3, 4))
+
+
+@pytest.mark.parametrize(
+    ("value", "names", "expected"),
+    [
+        (A, ["a"], [A]),
+        ([A], ["a"], [A]),
+        ((A,), ["a"], [A]),
+        ({"a": A}, ["a"], [A]),
+        ({"b": B, "c": 3, "a": A}, ["a", "b"], [A, B]),
+        ([A, B], ["a", "b"], [A, B]),
+        ((A, B), ["a", "b"], [A, B]),
+        ([[1, 2], [3, 4]], ["a"], [np.array([[1, 2], [3, 4]])]),
+        ([[1, 2]], ["a"], [np.array([[1, 2]])]),
+        ([np.float64(3)], ["a"], [np.array([3.0])]),
+        ([A, A], ["a"], [np.array([A, A])]),
+        (([1, 2], [3, 4]), ["a", "b"], [np.array([1, 2]), np.array([3, 4])]),
+    ],
+)
+def test_columns_are_one_array_for_each_name(value, names, expected):
+    for got, array in zip(columns("fit", "x", value, names), expected, strict=True):
+        assert_same(got, array)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (A, TypeError, "be a list of 2 arrays, or a dict with the keys 'a', 'b'. Received: x of type ndarray."),
+        ([A], ValueError, "be a list of 2 arrays, or a dict with the keys 'a', 'b'. Received: len(x)=1."),
+        ({"a": A}, ValueError, "have the keys 'a', 'b'. Received: x.keys()=['a']."),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(value, error, text):
+    with pytest.raises(error) as caught:
+        columns("fit", "x", value, ["a", "b"])
+    assert str(caught.value) == f"fit: `x` must {text}"
+
+
+def test_one_array_of_weights_is_that_of_every_output():
+    assert weight_columns("fit", "sample_weight", A, ["a", "b"])[1] is A
+    assert weight_columns("fit", "sample_weight", [A, B], ["a", "b"])[1] is B
+
+
+def test_arrays_must_have_as_many_rows_as_each_other():
+    assert same_rows("fit", {"x": [A, B], "y": [A], "sample_weight": None}) == 3
+    with pytest.raises(ValueError) as caught:
+        same_rows("fit", {"x": [A, B[:2]]})
+    assert str(caught.value) == "fit: `x[1]` must have as many rows as `x[0]`, 3. Received: len(x[1])=2."
+    with pytest.raises(ValueError) as caught:
+        same_rows("fit", {"x": [A], "y": [np.array(7)]})
+    assert str(caught.value) == "fit: `y` must be an array of rows. Received: y=7."
+
+
+def test_a_batch_is_inputs_targets_and_weights():
+    two = Names("fit", ("a", "b"), ("c", "d"))
+    for batch, missing in ((A, 2), ((A,), 2), ([A], 2), ((A, B), 1), ((A, B, None), 1), ((A, B, A), 0)):
+        assert sum(part is None for part in unpack(Names(), batch)) == missing
+    assert unpack(Names(), {"x": A}).x[0] is A
+    parts = unpack(two, ({"a": A, "b": B}, [B, A], A))
+    assert [id(array) for part in parts for array in part] == list(map(id, (A, B, B, A, A, A)))
+
+
+@pytest.mark.parametrize(
+    ("batch", "text"),
+    [
+        ((A, B, A, B), "fit: `x` must give batches (x,), (x, y) or (x, y, sample_weight). Received: a tuple of 4."),
+        ([], "fit: `x` must give batches (x,), (x, y) or (x, y, sample_weight). Received: a list of 0."),
+        ((A, B[:1]), "fit: `y` must have as many rows as `x`, 3. Received: len(y)=1."),
+        ((A, B, A[:1]), "fit: `sample_weight` must have as many rows as `x`, 3. Received: len(sample_weight)=1."),
+        (3.0, "fit: `x` must be an array of rows. Received: x=3.0."),
+    ],
+)
+def test_what_is_no_batch_is_refused(batch, text):
+    with pytest.raises(ValueError) as caught:
+        unpack(Names(), batch)
+    assert str(caught.value) == text
+
+
+# --- iterables of batches -----------------------------------------------------------------------
+
+
+def numbers_of(batches):
+    return [batch.x[0].item() for batch in batches]
+
+
+def ones(stop):
+    return (np.array([i]) for i in range(stop))
+
+
+def test_what_can_be_iterated_over_again_starts_anew():
+    source = IterableSource(list(ones(3)))
+    assert (source.rows, source.shuffled, source.steps) == (None, None, 3)
+    for _ in range(2):
+        assert numbers_of(source.batches()) == [0, 1, 2]
+    next(source.batches())  # and is left
+    assert numbers_of(source.batches()) == [0, 1, 2]
+
+
+def test_steps_per_epoch_goes_on_and_starts_anew_at_the_end():
+    source = IterableSource(list(ones(5)), 3)
+    assert source.steps == 3
+    assert [numbers_of(source.batches()) for _ in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+
+
+def test_a_generator_is_asked_for_no_more_than_is_used():
+    def count():
+        for i in range(100):
+            asked.append(i)
+            yield np.array([i])
+
+    asked = []
+    source = IterableSource(count(), 2)
+    assert source.first().x[0] == source.first().x[0] == 0
+    assert [numbers_of(source.batches()) for _ in range(2)] == [[0, 1], [2, 3]]
+    assert asked == [0, 1, 2, 3]
+
+
+def test_a_generator_may_fill_the_same_array_again():
+    def fill():
+        array = np.empty(1)
+        for i in range(3):
+            array[0] = i
+            yield array
+
+    assert numbers_of(IterableSource(fill()).batches()) == [0, 1, 2]
+
+
+def test_the_length_of_an_epoch_is_learned():
+    class Stream:
+        def __iter__(self):
+            return ones(4)
+
+        def __len__(self):
+            raise TypeError("not yet known")
+
+    source = IterableSource(Stream())
+    assert source.steps is None
+    assert numbers_of(source.first() for _ in range(2)) == [0, 0]
+    assert numbers_of(source.batches()) == [0, 1, 2, 3]
+    assert source.steps == 4
+
+
+def test_a_generator_at_its_end_says_so():
+    source = IterableSource(ones(3), 2)
+    assert numbers_of(source.batches()) == [0, 1]
+    with pytest.warns(UserWarning, match="fit: `x` ended after 1 batches of an epoch of steps_per_epoch=2."):
+        assert numbers_of(source.batches()) == [2]
+    for read in (source.first, lambda: next(source.batches())):
+        with pytest.raises(ValueError) as caught:
+            read()
+        assert str(caught.value) == (
+            "fit: `x` must give at least one batch in each epoch. "
+            "Received: an object of type generator without another batch. "
+            "What can be iterated over only once serves several epochs with `steps_per_epoch`."
+        )
+    with pytest.raises(ValueError, match=r"without another batch\.$"):
+        next(IterableSource([]).batches())
+
+
+# --- data sets ----------------------------------------------------------------------------------
+
+
+class Numbers(PyDataset):
+    def __init__(self, count, **options):
+        super().__init__(**options)
+        self.count, self.events = count, []
+
+    @property
+    def num_batches(self):
+        return self.count
+
+    def __getitem__(self, index):
+        return np.array([index]), np.array([-index])
+
+    def on_epoch_begin(self):
+        self.events.append("begin")
+
+    def on_epoch_end(self):
+        self.events.append("end")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_data_sets_hand_out_their_batches_in_the_order_asked_for(workers):
+    dataset = Numbers(5, workers=workers)
+    source = DatasetSource(dataset)
+    assert (source.rows, source.shuffled, source.steps) == (None, 5, 5)
+    assert numbers_of(source.batches()) == [0, 1, 2, 3, 4]
+    next(source.batches())  # and is left
+    assert numbers_of(source.batches(np.array([3, 0, 4, 1, 2]))) == [3, 0, 4, 1, 2]
+    assert dataset.events == ["begin", "end", "begin", "begin", "end"]
+    assert source.first().y[0] == 0
+    dataset.count = 2
+    assert numbers_of(source.batches()) == [0, 1]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_steps_per_epoch_of_a_data_set(workers):
+    source = DatasetSource(Numbers(5, workers=workers), 3)
+    assert source.steps == 3
+    assert [numbers_of(source.batches()) for _ in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+    orders = [np.array([4, 3, 2, 1, 0]), np.array([1, 0, 2, 3, 4])]
+    source = DatasetSource(Numbers(5, workers=workers), 4)
+    assert [numbers_of(source.batches(order)) for order in orders] == [[4, 3, 2, 1], [0, 1, 0, 2]]
+    source = DatasetSource(Numbers(None, workers=workers), 2)
+    assert source.shuffled is None
+    assert [numbers_of(source.batches()) for _ in range(2)] == [[0, 1], [2, 3]]
+
+
+def test_data_sets_without_batches_or_end_are_refused():
+    with pytest.raises(ValueError) as caught:
+        DatasetSource(Numbers(0))
+    assert str(caught.value) == "fit: `x` must have at least one batch. Received: a Numbers of 0 batches."
+    with pytest.raises(ValueError) as caught:
+        DatasetSource(Numbers(None))
+    assert str(caught.value) == (
+        "fit: `steps_per_epoch` must be given for a data set without end. Received: steps_per_epoch=None."
+    )
+
+
+@pytest.mark.parametrize(
+    ("x", "kind"),
+    [
+        (A, None), (Foreign(A), None), ([A, B], None), ({"a": A}, None), (range(3), None), (3.0, None), ("abc", None),
+        (ones(2), IterableSource), (map(abs, [A]), IterableSource), (Numbers(3), DatasetSource),
+    ],
+)  # fmt: skip
+def test_streams_are_told_from_arrays(x, kind):
+    assert type(stream(x)) is (kind or type(None))
+
+
+def test_streams_have_their_targets_in_their_batches():
+    with pytest.raises(ValueError) as caught:
+        stream(Numbers(3), y=A)
+    assert str(caught.value) == (
+        "fit: `y` must be None where `x` hands out batches. Received: y of type ndarray. "
+        "Let the batches of `x` be tuples that hold `y`."
+    )
+    with pytest.raises(ValueError, match="`sample_weight` must be None"):
+        stream(ones(3), None, A)
