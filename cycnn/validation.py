@@ -65,6 +65,11 @@ def non_negative_int(owner: str, name: str, value: object) -> int:
     return _ints(owner, name, value, (value,), 0, "be a non-negative int")[0]
 
 
+def integer(owner: str, name: str, value: object) -> int:
+    """Return `value` as an int that fits into 32 bits with a sign."""
+    return _ints(owner, name, value, (value,), -_INT_LIMIT, "be an int of 32 bits")[0]
+
+
 def positive_ints(owner: str, name: str, value: object) -> tuple[int, ...]:
     """Return a sequence of ints of at least 1 as a tuple."""
     rule = "be a tuple of positive ints"

@@ -253,3 +253,51 @@ def binary_crossentropy(y_true, x, from_logits):
 def mean_squared_error(y_true, x):
     difference = _exact(x) - _exact(y_true)
     return (difference**2).mean(axis=-1), 2 * difference / difference.size
+
+
+# --- normalisation ------------------------------------------------------------------------------
+
+
+def moments(x, axis):
+    """Return the mean and the biased variance over some axes."""
+    x = _exact(x)
+    return x.mean(axis=axis), x.var(axis=axis)
+
+
+def group_norm_backward(x, dout, gamma, groups, epsilon):
+    """Return dx, dgamma, dbeta of (image, row, channel) normalised over the rows and channels of each group."""
+    x, dout = _exact(x), _exact(dout)
+    grouped = x.reshape(*x.shape[:2], groups, -1)
+    mean, variance = (a[:, None, :, None] for a in moments(grouped, axis=(1, 3)))
+    inverse = 1 / np.sqrt(variance + epsilon)
+    xhat = (grouped - mean) * inverse
+    dxhat = (dout if gamma is None else dout * _exact(gamma)).reshape(xhat.shape)
+    sides = dxhat.mean(axis=(1, 3), keepdims=True) + xhat * (dxhat * xhat).mean(axis=(1, 3), keepdims=True)
+    dgamma, dbeta = (dout * xhat.reshape(x.shape)).sum(axis=(0, 1)), dout.sum(axis=(0, 1))
+    return (inverse * (dxhat - sides)).reshape(x.shape), dgamma, dbeta
+
+
+def _row_statistics(x, centered, weight, epsilon, limit):
+    centers = x.mean(axis=1, keepdims=True) if centered else 0.0
+    with np.errstate(divide="ignore"):
+        inverse = 1 / np.sqrt(weight * ((x - centers) ** 2).sum(axis=1, keepdims=True) + epsilon)
+    return centers, np.minimum(inverse, limit)
+
+
+def row_norm(x, gamma, beta, centered, weight, epsilon, limit):
+    """gamma (x - mean) / sqrt(weight sum (x - mean)^2 + epsilon) + beta, row by row."""
+    x = _exact(x)
+    centers, inverse = _row_statistics(x, centered, weight, epsilon, limit)
+    out = (x - centers) * inverse * (1.0 if gamma is None else _exact(gamma))
+    return out + (0.0 if beta is None else _exact(beta))
+
+
+def row_norm_backward(x, dout, gamma, centered, weight, epsilon, limit):
+    """Return dx, dgamma, dbeta of rows that are below the limit."""
+    x, dout = _exact(x), _exact(dout)
+    centers, inverse = _row_statistics(x, centered, weight, epsilon, limit)
+    g = dout * (1.0 if gamma is None else _exact(gamma))
+    dx = g - (x - centers) * inverse**2 * weight * (g * (x - centers)).sum(axis=1, keepdims=True)
+    if centered:
+        dx = dx - g.mean(axis=1, keepdims=True)
+    return inverse * dx, (dout * (x - centers) * inverse).sum(axis=0), dout.sum(axis=0)

@@ -22,6 +22,10 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `rearrange`       copies, sums and fills through strides
 `resize`          weighted sums along rows and columns: resized images
 `losses`          losses and their gradients
+`channels`        rows of channels: how sums over the rows, and maps, are divided
+`normalize`       statistics of channels over rows, and the affine map that applies them
+`normalize_backward`  its gradients
+`normalize_rows`  normalisation of each row by its own statistics, and its gradients
 `optimizers`      parameter updates
 `peak`            the most that a core can multiply and add, for benchmarks
 
@@ -61,6 +65,7 @@ __all__ = [
     "supported",
 ]
 
+NORMALIZE = ("normalize", "normalize_backward", "normalize_rows")
 FAMILIES = (
     "conv2d",
     "conv2d_kernel",
@@ -70,9 +75,10 @@ FAMILIES = (
     "rearrange",
     "resize",
     "losses",
+    *NORMALIZE,
     "optimizers",
 )
-PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "rearrange", "resize", "losses", "optimizers")
+PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "rearrange", "resize", "losses", *NORMALIZE, "optimizers")
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))

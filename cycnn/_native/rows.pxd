@@ -17,7 +17,7 @@ cdef inline Py_ssize_t rows_per_task(Py_ssize_t columns) noexcept nogil:
     return max(<Py_ssize_t> 1, 8192 // max(<Py_ssize_t> 1, columns))
 
 
-cdef inline real_t _fold(real_t* lanes) noexcept nogil:
+cdef inline real_t fold(real_t* lanes) noexcept nogil:
     """Return the sum of LANES numbers, halves upon halves."""
     cdef Py_ssize_t lane, width = LANES
     while width > 1:
@@ -39,7 +39,7 @@ cdef inline real_t row_sum(const real_t* a, Py_ssize_t n) noexcept nogil:
             lanes[lane] += a[block * LANES + lane]
     for lane in range(n % LANES):
         lanes[lane] += a[n - n % LANES + lane]
-    return _fold(lanes)
+    return fold(lanes)
 
 
 cdef inline real_t row_dot(const real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
@@ -54,7 +54,7 @@ cdef inline real_t row_dot(const real_t* a, const real_t* b, Py_ssize_t n) noexc
             lanes[lane] += a[block * LANES + lane] * b[block * LANES + lane]
     for lane in range(n % LANES):
         lanes[lane] += a[n - n % LANES + lane] * b[n - n % LANES + lane]
-    return _fold(lanes)
+    return fold(lanes)
 
 
 cdef inline real_t row_max(const real_t* a, Py_ssize_t n) noexcept nogil:

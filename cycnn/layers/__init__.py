@@ -3,6 +3,8 @@
 `base`            what all layers share: parameters, shapes, configuration
 `convolutional`   Conv2D
 `pooling`         maximum and average over windows and over whole images
+`normalization`   batch and group normalization
+`row_normalization`  layer, RMS and unit normalization
 `core`            Input, Dense, Flatten, Activation
 `activations`     ReLU, Softmax
 `regularization`  Dropout
@@ -18,6 +20,7 @@ from .activations import ReLU, Softmax
 from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input
+from .normalization import BatchNormalization, GroupNormalization
 from .pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
@@ -26,6 +29,7 @@ from .pooling import (
 )
 from .preprocessing import Rescaling
 from .regularization import Dropout
+from .row_normalization import LayerNormalization, RMSNormalization, UnitNormalization
 
 # Keras's shorter names.
 MaxPool2D = MaxPooling2D
@@ -37,6 +41,7 @@ __all__ = [
     "Activation",
     "AveragePooling2D",
     "AvgPool2D",
+    "BatchNormalization",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -45,13 +50,17 @@ __all__ = [
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "Layer",
+    "LayerNormalization",
     "MaxPool2D",
     "MaxPooling2D",
+    "RMSNormalization",
     "ReLU",
     "Rescaling",
     "Softmax",
+    "UnitNormalization",
     "Variable",
     "deserialize",
     "serialize",

@@ -13,18 +13,23 @@ from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
 from cycnn.program.nodes.losses import Loss, SquaredLoss
+from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
 
 __all__ = [
     "Activation",
     "AveragePool2D",
+    "BatchNorm",
     "Conv2D",
     "Dense",
     "Dropout",
+    "FrozenBatchNorm",
+    "GroupNorm",
     "Loss",
     "MaxPool2D",
     "Node",
     "Rescale",
+    "RowNorm",
     "Softmax",
     "SquaredLoss",
 ]
