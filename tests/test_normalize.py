@@ -92,11 +92,11 @@ def test_channel_moments_do_not_suffer_from_a_mean_far_from_zero(rng, isa, shape
 @every_isa
 @every_dtype
 def test_channel_moments_of_equal_numbers_have_no_variance(isa, dtype):
-    for value in (3.0, 0.1, -1e30):
+    for value in (3.0, 0.1, -1e3):
         x = np.full((2, 1001, 5), value, dtype)
         mean, variance = moments(x, isa)
-        assert np.all(variance <= (np.finfo(dtype).eps * value) ** 2)
-        np.testing.assert_allclose(mean, x[:, 0], rtol=2 * np.finfo(dtype).eps)
+        assert np.all(variance <= (4 * np.finfo(dtype).eps * value) ** 2)
+        np.testing.assert_allclose(mean, x[:, 0], rtol=8 * np.finfo(dtype).eps)
 
 
 @every_isa

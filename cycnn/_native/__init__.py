@@ -78,7 +78,7 @@ FAMILIES = (
     *NORMALIZE,
     "optimizers",
 )
-PLAIN_FAMILIES = ("plain", "pool2d", "elementwise", "combine", "rearrange", "resize", "losses", *NORMALIZE, "optimizers")
+PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in ("conv2d", "conv2d_kernel")))
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))

@@ -235,6 +235,8 @@ def _plain(value: Any) -> Any:
     """Return a stored argument as a JSON value."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, regularizers.Regularizer):
+        return regularizers.serialize(value)
     if callable(value):
         return initializers.serialize(value)
     return value

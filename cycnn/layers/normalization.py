@@ -84,17 +84,11 @@ class Normalization(Layer):
                 rule = f"end in the shape {variable.shape}, for which the layer was built"
                 raise ValueError(message(self.owner, "input_shape", rule, received("its end", shape)))
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("beta_regularizer", "gamma_regularizer"):
-            if name in config and config[name] is not None:
-                config[name] = regularizers.serialize(config[name])
-        return config
 
-
-def _no_constraint(owner: str, name: str, value: object) -> None:
+def _no_constraint(owner: str, name: str, value: object) -> Any:
     if value is not None:
         raise ValueError(message(owner, name, "be None", received(name, value)))
+    return value
 
 
 def check_last_axis(owner: str, axis: int, input_shape: Shape) -> None:

@@ -95,8 +95,8 @@ class LayerNormalization(Normalization):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         columns = prod(_row_shape(self.owner, self.axis, x.shape))
-        options = {"centered": True, "weight": 1 / columns, "epsilon": self.epsilon}
-        return graph.add(nodes.RowNorm(x, self.gamma, self.beta, columns, **options))
+        norm = nodes.RowNorm(x, self.gamma, self.beta, columns, centered=True, weight=1 / columns, epsilon=self.epsilon)
+        return graph.add(norm)
 
 
 class RMSNormalization(Layer):
@@ -146,8 +146,8 @@ class RMSNormalization(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         columns = prod(_row_shape(self.owner, self.axis, x.shape))
-        options = {"centered": False, "weight": 1 / columns, "epsilon": self.epsilon}
-        return graph.add(nodes.RowNorm(x, self.scale, None, columns, **options))
+        norm = nodes.RowNorm(x, self.scale, None, columns, centered=False, weight=1 / columns, epsilon=self.epsilon)
+        return graph.add(norm)
 
 
 class UnitNormalization(Layer):
@@ -182,6 +182,4 @@ class UnitNormalization(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         columns = prod(_row_shape(self.owner, self.axis, x.shape))
-        return graph.add(
-            nodes.RowNorm(x, None, None, columns, centered=False, weight=1.0, epsilon=0.0, limit=1e12)
-        )
+        return graph.add(nodes.RowNorm(x, None, None, columns, centered=False, weight=1.0, epsilon=0.0, limit=1e12))
