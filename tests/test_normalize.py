@@ -75,7 +75,7 @@ def test_channel_moments_agree_with_numpy(rng, isa, dtype, shape):
     mean, variance = moments(x, isa)
     exact_mean, exact_variance = reference.moments(x, axis=1)
     assert_within_rounding(mean, exact_mean, np.abs(x.astype("float64")).mean(axis=1), 40)
-    assert_within_rounding(variance, exact_variance, exact_variance, 40 + (shape[1] if dtype == "float64" else 0))
+    assert_within_rounding(variance, exact_variance, exact_variance, 72 + (shape[1] if dtype == "float64" else 0))
 
 
 @every_isa
@@ -86,7 +86,7 @@ def test_channel_moments_do_not_suffer_from_a_mean_far_from_zero(rng, isa, shape
     mean, variance = moments(x, isa)
     exact_mean, exact_variance = reference.moments(x, axis=1)
     assert_within_rounding(mean, exact_mean, np.abs(exact_mean), 1.01)
-    assert_within_rounding(variance, exact_variance, exact_variance, 40)
+    assert_within_rounding(variance, exact_variance, exact_variance, 72)
 
 
 @every_isa

@@ -40,3 +40,20 @@ cdef inline void repeat_rows(const real_t* a, real_t* out, Py_ssize_t n, Py_ssiz
     for i in range(repeats):
         for c in range(n):
             out[i * n + c] = a[c]
+
+
+cdef inline void add_rows(
+    const real_t* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, real_t* sums
+) noexcept nogil:
+    """Add the rows of a block to `sums`, four at a time."""
+    cdef:
+        Py_ssize_t r, c
+        const real_t* row
+    for r in range(rows // 4):
+        row = x + 4 * r * width
+        for c in range(columns):
+            sums[c] += (row[c] + row[width + c]) + (row[2 * width + c] + row[3 * width + c])
+    for r in range(rows - rows % 4, rows):
+        row = x + r * width
+        for c in range(columns):
+            sums[c] += row[c]

@@ -13,7 +13,7 @@ Memory bandwidth is the floor: forward reads x twice and writes out once; infere
 arithmetic on a number happens while it is in the cache. A block of 8192 numbers is summed, then read again for the sums
 of x - mean and of its square around the block's own mean (Chan, Golub and LeVeque's corrected two-pass algorithm), and
 joins the part's double sums by Chan's formula. Differences, not squares, are what is rounded: the variance is good to
-about R_block / 4 + 8 <= 40 roundings of real_t, whatever mean / deviation is, and the mean to one rounding and some
+about R_block / 2 + 8 <= 72 roundings of real_t, whatever mean / deviation is, and the mean to one rounding and some
 of the deviation. The output then has the rounding of a shift of the size of mean / deviation, as x itself has.
 
 Tasks are divided as `channels.pyx` says; none of it depends on the number of threads.
@@ -24,7 +24,7 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activate, activation_code, real_t
-from .channels cimport COLUMNS, Channels, ceil_div, repeat_rows
+from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
 
 ctypedef void (*moments_loop)(
     const void* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, double before, double* mean, double* spread,
@@ -58,29 +58,21 @@ cdef void _add_moments(
         real_t* first = scratch + columns   # sum of x - center
         real_t* second = first + columns    # and of its square
         const real_t* row
-        real_t a, b, d, e, count = rows
+        real_t a, b, count = rows
         double offset, apart, share = rows / (before + rows)
     for c in range(columns):
         center[c] = first[c] = second[c] = 0
-    for r in range(rows // 4):
-        row = x + 4 * r * width
-        for c in range(columns):
-            center[c] += (row[c] + row[width + c]) + (row[2 * width + c] + row[3 * width + c])
-    for r in range(rows - rows % 4, rows):
-        row = x + r * width
-        for c in range(columns):
-            center[c] += row[c]
+    add_rows(x, width, rows, columns, center)
     for c in range(columns):
         center[c] = center[c] / count
-    for r in range(rows // 4):
-        row = x + 4 * r * width
+    for r in range(rows // 2):  # with more rows at a time, the compiler would give up on telling the arrays apart
+        row = x + 2 * r * width
         for c in range(columns):
             a, b = row[c] - center[c], row[width + c] - center[c]
-            d, e = row[2 * width + c] - center[c], row[3 * width + c] - center[c]
-            first[c] += (a + b) + (d + e)
-            second[c] += (a * a + b * b) + (d * d + e * e)
-    for r in range(rows - rows % 4, rows):
-        row = x + r * width
+            first[c] += a + b
+            second[c] += a * a + b * b
+    if rows % 2:
+        row = x + (rows - 1) * width
         for c in range(columns):
             a = row[c] - center[c]
             first[c] += a

@@ -16,7 +16,7 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activation_code, chain_activation, real_t
-from .channels cimport COLUMNS, Channels, ceil_div, repeat_rows
+from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
 
 ctypedef void (*centers_loop)(const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats) noexcept nogil
 ctypedef void (*sums_loop)(
@@ -63,18 +63,17 @@ cdef void _add_sums(
         real_t m, a, b, d, e
     for c in range(columns):
         first[c] = second[c] = 0
+    add_rows(dout, width, rows, columns, first)
     for r in range(rows // 4):
         row, gradient = x + 4 * r * width, dout + 4 * r * width
         for c in range(columns):
             m = center[c]
-            a, b, d, e = gradient[c], gradient[width + c], gradient[2 * width + c], gradient[3 * width + c]
-            first[c] += (a + b) + (d + e)
-            second[c] += (a * (row[c] - m) + b * (row[width + c] - m)) + (
-                d * (row[2 * width + c] - m) + e * (row[3 * width + c] - m))
+            a, b = gradient[c] * (row[c] - m), gradient[width + c] * (row[width + c] - m)
+            d, e = gradient[2 * width + c], gradient[3 * width + c]
+            second[c] += (a + b) + (d * (row[2 * width + c] - m) + e * (row[3 * width + c] - m))
     for r in range(rows - rows % 4, rows):
         row, gradient = x + r * width, dout + r * width
         for c in range(columns):
-            first[c] += gradient[c]
             second[c] += gradient[c] * (row[c] - center[c])
     for c in range(columns):
         sums[c] += first[c]
