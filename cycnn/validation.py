@@ -43,7 +43,7 @@ def _is_int(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _ints(owner: str, name: str, value: object, leaves: Iterable[Any], minimum: int, rule: str) -> tuple[int, ...]:
+def ints(owner: str, name: str, value: object, leaves: Iterable[Any], minimum: int, rule: str) -> tuple[int, ...]:
     """Return the `leaves` of `value` as Python ints of at least `minimum`."""
     leaves = tuple(leaves)
     if not all(map(_is_int, leaves)):
@@ -57,17 +57,17 @@ def _ints(owner: str, name: str, value: object, leaves: Iterable[Any], minimum: 
 
 def positive_int(owner: str, name: str, value: object) -> int:
     """Return `value` as an int of at least 1."""
-    return _ints(owner, name, value, (value,), 1, "be a positive int")[0]
+    return ints(owner, name, value, (value,), 1, "be a positive int")[0]
 
 
 def non_negative_int(owner: str, name: str, value: object) -> int:
     """Return `value` as an int of at least 0."""
-    return _ints(owner, name, value, (value,), 0, "be a non-negative int")[0]
+    return ints(owner, name, value, (value,), 0, "be a non-negative int")[0]
 
 
 def integer(owner: str, name: str, value: object) -> int:
     """Return `value` as an int that fits into 32 bits with a sign."""
-    return _ints(owner, name, value, (value,), -_INT_LIMIT, "be an int of 32 bits")[0]
+    return ints(owner, name, value, (value,), -_INT_LIMIT, "be an int of 32 bits")[0]
 
 
 def positive_ints(owner: str, name: str, value: object) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ def positive_ints(owner: str, name: str, value: object) -> tuple[int, ...]:
         raise TypeError(message(owner, name, rule, received(name, value)))
     if not value:
         raise ValueError(message(owner, name, rule, received(name, value)))
-    return _ints(owner, name, value, value, 1, rule)
+    return ints(owner, name, value, value, 1, rule)
 
 
 def boolean(owner: str, name: str, value: object) -> bool:
@@ -93,9 +93,9 @@ def positive_pair(owner: str, name: str, value: object) -> Pair:
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(message(owner, name, rule, received(name, value)))
-        first, second = _ints(owner, name, value, value, 1, rule)
+        first, second = ints(owner, name, value, value, 1, rule)
         return first, second
-    (single,) = _ints(owner, name, value, (value,), 1, rule)
+    (single,) = ints(owner, name, value, (value,), 1, rule)
     return single, single
 
 
@@ -113,9 +113,9 @@ def padding(owner: str, name: str, value: object) -> Padding:
         if len(value) != 2 or not all(isinstance(side, (tuple, list)) and len(side) == 2 for side in value):
             raise ValueError(message(owner, name, rule, received(name, value)))
         leaves = (*value[0], *value[1])
-        top, bottom, left, right = _ints(owner, name, value, leaves, 0, rule)
+        top, bottom, left, right = ints(owner, name, value, leaves, 0, rule)
         return (top, bottom), (left, right)
-    return _ints(owner, name, value, (value,), 0, rule)[0]
+    return ints(owner, name, value, (value,), 0, rule)[0]
 
 
 def choice(owner: str, name: str, value: object, choices: Iterable[str]) -> str:

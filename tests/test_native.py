@@ -49,6 +49,7 @@ ARGUMENTS = {
     "RowNormBackward": "dout x gamma mean inverse dx weight limit activation y",
     "RowNormForward": "x gamma beta mean inverse out weight epsilon limit activation",
     "RowNormSums": "x dout mean inverse dgamma dbeta",
+    "Round": "x out low high",
     "SGDUpdate": "parameter gradient velocity hyper nesterov",
     "ScaleAndShift": "mean variance gamma beta scale shift epsilon",
     "Select": "x index k out",

@@ -119,6 +119,16 @@ def test_resize_rounds_as_a_sum_of_its_terms(rng):
     assert_within_rounding(resize(x, rows, columns), exact, magnitude, terms)
 
 
+@every_isa
+@every_dtype
+@pytest.mark.parametrize("size", [1, 7, 33, 8200])
+def test_round_takes_the_even_of_two_and_stays_within_bounds(rng, isa, dtype, size):
+    x = (integers(rng, size, dtype) * 40 + rng.integers(0, 4, size) / 4).astype(dtype)
+    out = np.full_like(x, np.nan)
+    run_step(_native.kernels(dtype, isa).Round(Buffer.of(x), Buffer.of(out), 0.0, 255.0))
+    assert_same(out, np.clip(np.rint(x), 0, 255))
+
+
 # --- the tables ------------------------------------------------------------------------------------
 
 

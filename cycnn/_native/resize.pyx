@@ -1,6 +1,7 @@
 """Resized images: a weighted sum of a few neighbouring rows, and of a few neighbouring columns.
 
-    out[n, oh, ow, c] = sum over r, s of v[oh, r] h[ow, s] x[n, rows[oh] + r, columns[ow] + s, c]
+    Resize  out[n, oh, ow, c] = sum over r, s of v[oh, r] h[ow, s] x[n, rows[oh] + r, columns[ow] + s, c]
+    Round   out = the whole number next to x
 
     N x IH x IW x C, N x OH x OW x C   extents of x and out
 
@@ -9,10 +10,12 @@ this one loop, and so are their gradients, whose tables are transposed. Rows fir
 contiguous loop, and is read again at once from the first-level cache, when the columns are summed up.
 """
 
+from libc.math cimport rint
 from libc.stdint cimport int64_t
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport real_t
+from .elementwise cimport Elementwise
 
 cdef enum:
     CHUNK = 8192  # numbers per task, or one row
@@ -24,6 +27,7 @@ cdef struct taps_t:
     const int64_t* starts
     const void* weights
 
+ctypedef void (*round_loop)(const void* x, void* out, Py_ssize_t n, double low, double high) noexcept nogil
 ctypedef void (*resize_loop)(
     const taps_t* rows, const taps_t* columns, const void* image, Py_ssize_t IW, Py_ssize_t C, Py_ssize_t oh,
     void* out, void* sums
@@ -70,6 +74,16 @@ cdef void _resize_row(
         _weighted_sum(columns, ow, sums, C, out + ow * C, C)
 
 
+cdef void _round(const real_t* x, real_t* out, Py_ssize_t n, double low, double high) noexcept nogil:
+    cdef:
+        Py_ssize_t i
+        real_t whole, least = <real_t> low, most = <real_t> high
+    for i in range(n):
+        whole = <real_t> rint(x[i])
+        whole = least if whole < least else whole
+        out[i] = most if whole > most else whole
+
+
 cdef class Resize(Step):
     """Resize each image of x to the size of out."""
 
@@ -114,3 +128,23 @@ cdef int _read_taps(taps_t* taps, tuple table) except -1:
     taps.first, taps.starts = <const int64_t*> first.data, <const int64_t*> starts.data
     taps.weights = weights.data
     return 0
+
+
+cdef class Round(Elementwise):
+    """out = the whole number next to x, the even one of two, between low and high."""
+
+    cdef:
+        Buffer x    # IN
+        Buffer out  # OUT, of x's shape; may be x
+        double low, high
+        round_loop loop
+
+    def __init__(self, Buffer x, Buffer out, double low, double high):
+        self.x, self.out = x, out
+        self.size = x.size
+        self.low, self.high = low, high
+        self.loop = <round_loop> _round[float] if x.dtype == "float32" else <round_loop> _round[double]
+
+    cdef void chunk(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t at = start * self.x.itemsize
+        self.loop(self.x.data + at, self.out.data + at, n, self.low, self.high)

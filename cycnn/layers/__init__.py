@@ -9,6 +9,10 @@
 `activations`     ReLU, Softmax
 `regularization`  Dropout
 `preprocessing`   Rescaling
+`resizing`        Resizing, CenterCrop
+`padding`         zeros around images and sequences, and cropping
+`reshaping`       other shapes and orders, repetition
+`merging`         layers of several inputs: sums, products, extremes, concatenation
 
 Images are ``(batch, height, width, channels)``.
 """
@@ -20,7 +24,9 @@ from .activations import ReLU, Softmax
 from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input
+from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, GroupNormalization
+from .padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
 from .pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
@@ -29,6 +35,8 @@ from .pooling import (
 )
 from .preprocessing import Rescaling
 from .regularization import Dropout
+from .reshaping import Permute, RepeatVector, Reshape, UpSampling1D, UpSampling2D
+from .resizing import CenterCrop, Resizing
 from .row_normalization import LayerNormalization, RMSNormalization, UnitNormalization
 
 # Keras's shorter names.
@@ -39,10 +47,16 @@ GlobalAvgPool2D = GlobalAveragePooling2D
 
 __all__ = [
     "Activation",
+    "Add",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
+    "Concatenate",
     "Conv2D",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
     "Dropout",
     "Flatten",
@@ -56,12 +70,24 @@ __all__ = [
     "LayerNormalization",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
     "RMSNormalization",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
+    "Reshape",
+    "Resizing",
     "Softmax",
+    "Subtract",
     "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
     "Variable",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
     "deserialize",
     "serialize",
 ]

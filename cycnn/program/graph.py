@@ -56,6 +56,10 @@ class Graph:
         self.add(node)
         self.losses.append(node)
 
+    def floats(self, x: Value) -> Value:
+        """Return `x` in the type that is computed in: integers are converted."""
+        return x if x.dtype == self.dtype else self.add(nodes.Rescale(x, 1.0, 0.0))
+
     def activation(self, x: Value, name: str) -> Value:
         """Apply an activation to each number, or softmax to each row."""
         if name == "linear":

@@ -13,23 +13,36 @@ from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
 from cycnn.program.nodes.losses import Loss, SquaredLoss
+from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
 from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
+from cycnn.program.nodes.rearranging import Crop, Pad, Permute, Repeat, Resize, Round
 
 __all__ = [
     "Activation",
     "AveragePool2D",
     "BatchNorm",
+    "Combine",
+    "Concatenate",
     "Conv2D",
+    "Crop",
     "Dense",
     "Dropout",
+    "Extreme",
     "FrozenBatchNorm",
     "GroupNorm",
     "Loss",
     "MaxPool2D",
     "Node",
+    "Pad",
+    "Permute",
+    "Product",
+    "Repeat",
     "Rescale",
+    "Resize",
+    "Round",
     "RowNorm",
     "Softmax",
     "SquaredLoss",
+    "Sum",
 ]
