@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from .config import get_num_threads, set_num_threads, show_config
     from .gradient_check import check_gradients
     from .layers import Input
-    from .models import Sequential
+    from .models import Model, Sequential
+    from .tensor import Tensor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Input",
+    "Model",
     "Sequential",
+    "Tensor",
     "__version__",
     "callbacks",
     "check_gradients",
@@ -59,7 +62,9 @@ __all__ = [
 
 _HOMES = {
     "Input": "layers",
+    "Model": "models",
     "Sequential": "models",
+    "Tensor": "tensor",
     "check_gradients": "gradient_check",
     "get_num_threads": "config",
     "set_num_threads": "config",

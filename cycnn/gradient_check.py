@@ -14,6 +14,7 @@ loss, rounding alone shows as an error above 1e-8. Dropout drops the same values
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,7 @@ from .validation import message, received
 from .variable import Variable
 
 if TYPE_CHECKING:
-    from .batches import Batch
-    from .models import Sequential
+    from .models import Model
     from .program import Lowered
 
 _STEPS = (1e-5, 1e-6, 1e-7)
@@ -76,14 +76,12 @@ class GradientReport:
     __repr__ = __str__
 
 
-def check_gradients(
-    model: Sequential, x: ArrayLike, y: ArrayLike, *, entries: int = 40, seed: int = 0
-) -> GradientReport:
+def check_gradients(model: Model, x: ArrayLike, y: ArrayLike, *, entries: int = 40, seed: int = 0) -> GradientReport:
     """Compare the gradients of a model with central differences, in float64.
 
     Parameters
     ----------
-    model : Sequential
+    model : Model
         Compiled; it is copied and stays as it is.
     x, y : array_like
         A batch of inputs and targets. Each entry costs two passes over it.
@@ -118,23 +116,22 @@ def check_gradients(
     entries = validation.positive_int(owner, "entries", entries)
     rng = np.random.default_rng(validation.non_negative_int(owner, "seed", seed))
     double = model.astype("float64")
-    batch, lowered = double.gradient_program(owner, x, y)
+    run, lowered = double.gradient_program(owner, x, y)
     if not double.trainable_variables:
         what = received("model", model)
         raise ValueError(message(owner, "model", "have a parameter to train", what))
-    lowered.run([batch.x], [batch.rows_of_y()])
+    run()
     gradients = {variable: gradient.copy() for variable, gradient in lowered.gradients.items()}
     return GradientReport(
         tuple(
-            _check_parameter(lowered, batch, variable, gradient, entries, rng)
-            for variable, gradient in gradients.items()
+            _check_parameter(lowered, run, variable, gradient, entries, rng) for variable, gradient in gradients.items()
         )
     )
 
 
 def _check_parameter(
     lowered: Lowered,
-    batch: Batch,
+    run: Callable[[], None],
     variable: Variable,
     gradient: NDArray[Any],
     entries: int,
@@ -152,7 +149,7 @@ def _check_parameter(
     for place in chosen:
         error = np.inf
         for step in _STEPS:
-            difference = _difference(lowered, batch, variable, int(place), step)
+            difference = _difference(lowered, run, variable, int(place), step)
             apart = abs(difference - float(flat[place]))
             # A gradient of zeros has no scale of its own: only differences of zero agree with it.
             relative = apart / max(scale, abs(difference)) if apart else 0.0
@@ -163,7 +160,7 @@ def _check_parameter(
     return ParameterCheck(variable.path, variable.shape, len(chosen), float(worst))
 
 
-def _difference(lowered: Lowered, batch: Batch, variable: Variable, place: int, step: float) -> float:
+def _difference(lowered: Lowered, run: Callable[[], None], variable: Variable, place: int, step: float) -> float:
     """Return the central difference of the mean loss along one entry of a parameter."""
     array = variable.numpy()
     flat = array.reshape(-1)
@@ -173,7 +170,7 @@ def _difference(lowered: Lowered, batch: Batch, variable: Variable, place: int, 
     for end in ends:
         flat[place] = end
         variable.assign(array)
-        lowered.run([batch.x], [batch.rows_of_y()])
+        run()
         losses.append(lowered.total())
     flat[place] = value
     variable.assign(array)

@@ -19,13 +19,13 @@ class Progress(Callback):
     ----------
     mode : {"fit", "evaluate", "predict"}
         What is shown. Prediction leaves no line.
-    rows : int
-        Rows of data in an epoch, for the speed.
+    rows : int or None
+        Rows of data in an epoch, for the speed; None if they are not known.
     bar : bool
         Whether to show a bar, which needs a terminal.
     """
 
-    def __init__(self, mode: str, rows: int, bar: bool) -> None:
+    def __init__(self, mode: str, rows: int | None, bar: bool) -> None:
         self.mode, self.rows = mode, rows
         self._wants_bar = bar
         self._bar: Any = None
@@ -94,18 +94,18 @@ class Progress(Callback):
         self._bar.update()
 
     def _print(self, title: str, seconds: float, logs: Logs) -> None:
-        speed = f"{self.rows / max(seconds, 1e-9):,.0f} rows/s"
-        print(f"{title} - {seconds:.1f} s - {speed} - {_text(logs)}", flush=True)
+        speed = "" if self.rows is None else f" - {self.rows / max(seconds, 1e-9):,.0f} rows/s"
+        print(f"{title} - {seconds:.1f} s{speed} - {_text(logs)}", flush=True)
 
 
-def progress(owner: str, verbose: object, mode: str, rows: int, batches: int) -> Progress | None:
+def progress(owner: str, verbose: object, mode: str, rows: int | None, batches: int | None) -> Progress | None:
     """Return what `verbose` asks for: None, lines, or a bar where there is a terminal."""
     if verbose not in ("auto", 0, 1, 2):
         rule = 'be "auto", 0, 1 or 2'
         raise ValueError(message(owner, "verbose", rule, received("verbose", verbose)))
     if verbose == 0:
         return None
-    bar = verbose != 2 and batches > 1 and sys.stdout is not None and sys.stdout.isatty()
+    bar = verbose != 2 and batches != 1 and sys.stdout is not None and sys.stdout.isatty()
     return Progress(mode, rows, bar)
 
 

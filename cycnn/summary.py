@@ -7,26 +7,30 @@ from typing import TYPE_CHECKING
 from .layers.base import Shape
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .layers import Layer
+    from .models import Model
+    from .tensor import Call
 
 HEADERS = ("Layer (type)", "Output shape", "Parameters", "Multiply-adds")
 
 
-def lines(model: Sequential, batch_size: int) -> list[str]:
+def lines(model: Model, batch_size: int) -> list[str]:
     """Return the table of a model's layers, totals below it."""
     rows: list[tuple[str, ...]] = []
+    uses: dict[Layer, list[Call]] = {}
+    for call in model.drawn_calls:
+        uses.setdefault(call.layer, []).append(call)
     total = 0
-    shapes = model.compute_shapes(model.input_shape) if model.built else []
-    for i, layer in enumerate(model.layers):
+    for layer in model.layers:
         shape, parameters, multiply_adds = "?", "not built", "?"
-        if shapes:
-            work = layer.multiply_adds(shapes[i])
+        if layer in uses:
+            work = sum(layer.multiply_adds(call.input_shapes) for call in uses[layer])
             total += work
-            shape, parameters = _shape(shapes[i + 1]), f"{layer.count_params():,}"
-            multiply_adds = f"{work:,}"
+            shape = ", ".join(_shape(tensor.shape) for tensor in uses[layer][-1].outputs)
+            parameters, multiply_adds = f"{layer.count_params():,}", f"{work:,}"
         rows.append((f"{layer.name} ({type(layer).__name__})", shape, parameters, multiply_adds))
     result = [f"Model: {model.name}", *_table(rows)]
-    if not shapes:
+    if not uses:
         return [*result, "The model is built when it sees its first data, or by build(input_shape)."]
     count = model.count_params()
     trainable = sum(variable.value.size for variable in model.trainable_variables)
@@ -36,7 +40,7 @@ def lines(model: Sequential, batch_size: int) -> list[str]:
         f"Multiply-adds: {total:,} for one row of data",
     ]
     memory = f"Memory: {_bytes(model.memory('predict', batch_size))} to predict"
-    if model.compiled:
+    if model.compiled and model.loss is not None:
         memory += f", {_bytes(model.memory('train', batch_size))} to train"
     return [*result, f"{memory} a batch of {batch_size}, beside parameters and data"]
 

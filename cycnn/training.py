@@ -6,22 +6,26 @@ are kept, so that batches of the same size are lowered once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from numpy.typing import ArrayLike, NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-from . import losses, optimizers, validation
+from . import optimizers, validation
+from .adapters import Batch
 from .callbacks import Callback, CallbackList, History
 from .callbacks import check as check_callbacks
-from .execution import Execution, Meter
-from .losses import Loss
-from .metrics import Metric
-from .metrics import check as check_metrics
+from .compiling import chosen_metrics, objectives
+from .execution import Execution
+from .feeding import Feed, first_batch, same_inputs
 from .optimizers import Optimizer
 from .progress import progress
+from .sources import ArraySource, Source
+from .validation import message, received
 
 if TYPE_CHECKING:
-    from .batches import Batch
+    from .models import Model
     from .program import Lowered
 
 
@@ -30,51 +34,74 @@ class Trainer(Execution):
 
     def compile(
         self,
-        optimizer: str | Optimizer,
-        loss: str | Loss,
-        *,
-        metrics: list[str | Metric] | None = None,
+        optimizer: str | Optimizer = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
     ) -> None:
         """Choose how the model is trained.
 
         Parameters
         ----------
         optimizer : str or Optimizer
-            "sgd", "adam" or an object of `cycnn.optimizers`.
-        loss : str or Loss
-            A name such as "sparse_categorical_crossentropy" or an object of `cycnn.losses`.
+            A name such as "adam" or an object of `cycnn.optimizers`, "rmsprop" by default.
+        loss : str or Loss, or list or dict of them
+            A name such as "sparse_categorical_crossentropy" or an object of `cycnn.losses`; where there are
+            several outputs, one for each, in a list or by the outputs' names. None for an output that is not
+            trained.
+        loss_weights : float, or list or dict of float, optional
+            Of the losses of several outputs in their sum, 1 by default.
         metrics : list of str or Metric, optional
-            Names such as "accuracy", or objects of `cycnn.metrics`.
+            Names such as "accuracy", or objects of `cycnn.metrics`; where there are several outputs, a list
+            of such lists or a dict by the outputs' names.
+        weighted_metrics : list of str or Metric, optional
+            Likewise; the weights of rows and classes count for these.
         """
+        model = cast("Model", self)
+        names = model.output_names if self.built else ["output"]
         chosen = optimizers.get(optimizer, owner="compile", name="optimizer")
-        chosen_loss = losses.get(loss, owner="compile", name="loss")
-        self.metrics = check_metrics("compile", metrics)
-        self.optimizer, self.loss = chosen, chosen_loss
+        goals = objectives(loss, loss_weights, names)
+        watched = chosen_metrics(metrics, weighted_metrics, names, goals)
+        self.optimizer, self.objectives, self.chosen_metrics = chosen, goals, watched
+        self.loss = goals[0].loss if len(goals) == 1 else loss
+        self.compiled_with = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
         self._forget_programs()
 
     def fit(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Callback | list[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: Any = None,
         shuffle: bool = True,
-        *,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
     ) -> History:
         """Train for a number of epochs.
 
         Parameters
         ----------
-        x : array_like
+        x : array_like, list or dict of arrays, iterable of batches or PyDataset
             Inputs, one row for each of the targets. A contiguous array of the model's dtype is
             read in place; others are converted batch by batch. The data set is never copied.
-        y : array_like
-            Targets: class numbers, or rows of the shape of the model's output.
+            Generators and data sets give batches (x, y) or (x, y, sample_weight).
+        y : array_like, or list or dict of arrays
+            Targets: class numbers, or rows of the shape of the model's output. None where `x` gives batches.
         batch_size : int, optional
             Rows in a step, 32 by default.
         epochs : int
@@ -86,12 +113,24 @@ class Trainer(Execution):
         validation_split : float
             Share of the rows, the last ones, that is not trained on but evaluated after each
             epoch. Without effect if there is `validation_data`.
-        validation_data : tuple (x, y), optional
+        validation_data : tuple (x, y) or (x, y, sample_weight), or an iterable of batches, optional
             What to evaluate after each epoch.
         shuffle : bool
             Whether to visit the rows in a new random order in each epoch, True by default.
+        class_weight : dict of int to float, optional
+            Weights of the rows of each class in the loss, 1 by default.
+        sample_weight : array_like, optional
+            Weights of the rows in the loss.
         initial_epoch : int
             Number of the first epoch, 0 by default.
+        steps_per_epoch : int, optional
+            Batches in an epoch, by default all that there are.
+        validation_steps : int, optional
+            Batches of `validation_data` to evaluate, likewise.
+        validation_batch_size : int, optional
+            `batch_size` by default.
+        validation_freq : int
+            Evaluate after every so many epochs, 1 by default.
 
         Returns
         -------
@@ -112,28 +151,42 @@ class Trainer(Execution):
         initial_epoch = validation.non_negative_int("fit", "initial_epoch", initial_epoch)
         shuffle = validation.boolean("fit", "shuffle", shuffle)
         share = validation.number("fit", "validation_split", validation_split, 0, 1, below=True)
+        every = validation.positive_int("fit", "validation_freq", validation_freq)
+        steps = _steps("fit", "steps_per_epoch", steps_per_epoch)
         user_callbacks = check_callbacks("fit", callbacks)
-        data = self._data("fit", x, y, batch_size)
-        held_out = None
+        model = cast("Model", self)
+        source = Feed(model, "fit", class_weight=class_weight).source(x, y, sample_weight, batch_size, steps)
+        held_out: Source | None = None
+        size = validation_batch_size if validation_batch_size is not None else batch_size
         if validation_data is not None:
-            held_out = self._validation_data(validation_data, data)
+            held_out = self._validation(validation_data, size, _steps("fit", "validation_steps", validation_steps))
         elif share:
-            data, held_out = data.split("fit", share)
-        bar = progress("fit", verbose, "fit", data.rows, len(data))
-        self._build_for(data)
+            if not isinstance(source, ArraySource):
+                what = received("validation_split", validation_split)
+                raise ValueError(message("fit", "validation_split", "be 0 where `x` hands out batches", what))
+            source, held_out = source.split("fit", share)
+        if held_out is not None:
+            same_inputs(source, held_out)
+        if steps is not None and isinstance(source, ArraySource):
+            source = LimitedSource(source, steps)
+        meters = [self._meter(each) for each in (source, held_out) if each]
+        bar = progress("fit", verbose, "fit", source.rows, source.steps)
+        self._build_for(first_batch(source))
 
         history = History()
-        events = CallbackList(
-            [history, *([bar] if bar else []), *user_callbacks],
-            self,
-            {"epochs": epochs, "steps": len(data), "verbose": verbose},
-        )
+        params = {"epochs": epochs, "steps": source.steps, "verbose": verbose}
+        events = CallbackList([history, *([bar] if bar else []), *user_callbacks], self, params)
         self.history, self.stop_training = history, False
+        self._first_epoch, self._resume = initial_epoch, None
         try:
             events.notify("on_train_begin")
             logs: dict[str, float] | None = None
-            for epoch in range(initial_epoch, epochs):
-                logs = self._epoch(epoch, data, held_out, shuffle, events)
+            for epoch in range(self._first_epoch, epochs):
+                logs = self._epoch(epoch, source, shuffle, events, self._meter(source) if epoch else meters[0])
+                if held_out and (epoch + 1) % every == 0:
+                    values = self._evaluate(held_out, events, self._meter(held_out))
+                    logs |= {f"val_{name}": value for name, value in values.items()}
+                events.notify("on_epoch_end", epoch, logs)
                 if self.stop_training:
                     break
             events.notify("on_train_end", logs)
@@ -144,11 +197,12 @@ class Trainer(Execution):
 
     def evaluate(
         self,
-        x: ArrayLike,
-        y: ArrayLike,
+        x: Any = None,
+        y: Any = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        *,
+        sample_weight: Any = None,
+        steps: int | None = None,
         callbacks: Callback | list[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
@@ -156,8 +210,10 @@ class Trainer(Execution):
 
         Parameters
         ----------
-        x, y, batch_size, verbose, callbacks
+        x, y, batch_size, verbose, sample_weight, callbacks
             As of `fit`.
+        steps : int, optional
+            Batches to evaluate, by default all that there are.
         return_dict : bool
             Whether to return values by name.
 
@@ -168,92 +224,165 @@ class Trainer(Execution):
         """
         self._require("evaluate", compiled=True)
         return_dict = validation.boolean("evaluate", "return_dict", return_dict)
+        steps = _steps("evaluate", "steps", steps)
         user_callbacks = check_callbacks("evaluate", callbacks)
-        data = self._data("evaluate", x, y, batch_size)
-        bar = progress("evaluate", verbose, "evaluate", data.rows, len(data))
-        self._build_for(data)
-        params = {"epochs": 1, "steps": len(data), "verbose": verbose}
+        source = Feed(cast("Model", self), "evaluate").source(x, y, sample_weight, batch_size, steps)
+        if steps is not None and isinstance(source, ArraySource):
+            source = LimitedSource(source, steps)
+        meter = self._meter(source)
+        bar = progress("evaluate", verbose, "evaluate", source.rows, source.steps)
+        self._build_for(first_batch(source))
+        params = {"epochs": 1, "steps": source.steps, "verbose": verbose}
         events = CallbackList([*([bar] if bar else []), *user_callbacks], self, params)
         try:
-            return _values(self._evaluate(data, events), return_dict)
+            return _values(self._evaluate(source, events, meter), return_dict)
         finally:
             if bar:
                 bar.close()
 
     def predict(
         self,
-        x: ArrayLike,
+        x: Any,
         batch_size: int | None = None,
         verbose: str | int = "auto",
-        *,
+        steps: int | None = None,
         callbacks: Callback | list[Callback] | None = None,
-    ) -> NDArray[Any]:
+    ) -> Any:
         """Return the model's output for a data set.
 
         Parameters
         ----------
         x, batch_size, verbose, callbacks
-            As of `fit`; no rows give no rows.
+            As of `fit`; no rows give no rows. Targets that come with batches are passed over.
+        steps : int, optional
+            Batches to predict, by default all that there are.
 
         Returns
         -------
-        ndarray
-            One row for each row of `x`, of the model's dtype.
+        ndarray, or list or dict of ndarray
+            For each output one row for each row of `x`, of the model's dtype.
         """
         self._require("predict")
+        steps = _steps("predict", "steps", steps)
         user_callbacks = check_callbacks("predict", callbacks)
-        data = self._inputs("predict", x, batch_size)
-        bar = progress("predict", verbose, "predict", data.rows, len(data))
-        self._build_for(data)
-        params = {"epochs": 1, "steps": len(data), "verbose": verbose}
+        model = cast("Model", self)
+        source = Feed(model, "predict", targets=False).source(x, None, None, batch_size, steps)
+        bar = progress("predict", verbose, "predict", source.rows, source.steps)
+        self._build_for(first_batch(source))
+        params = {"epochs": 1, "steps": source.steps, "verbose": verbose}
         events = CallbackList([*([bar] if bar else []), *user_callbacks], self, params)
         try:
-            return self._predict(data, events)
+            return model.formed_outputs(self._predict(source, events, steps))
         finally:
             if bar:
                 bar.close()
 
-    def train_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Take one training step on one batch; return its loss and metrics, as `evaluate` does.
 
         The values are those of this batch alone, before the step.
         """
-        return self._on_batch("train_on_batch", "train", x, y, return_dict)
+        return self._on_batch("train_on_batch", "train", x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x: ArrayLike, y: ArrayLike, *, return_dict: bool = False) -> Any:
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Return the loss and the metrics of one batch, as `evaluate` does."""
-        return self._on_batch("test_on_batch", "evaluate", x, y, return_dict)
+        return self._on_batch("test_on_batch", "evaluate", x, y, sample_weight, None, return_dict)
 
-    def predict_on_batch(self, x: ArrayLike) -> NDArray[Any]:
+    def predict_on_batch(self, x: Any) -> Any:
         """Return the model's output for one batch."""
-        self._require("predict_on_batch")
-        data = self._inputs("predict_on_batch", x, None, whole=True)
-        self._build_for(data)
-        return self._predict(data, CallbackList([], self, {}))
+        return self.compute(x, owner="predict_on_batch")
+
+    def compute(self, x: Any, *, training: bool = False, step: int = 0, owner: str = "Model") -> Any:
+        """Return the model's output for one batch.
+
+        Parameters
+        ----------
+        x : array_like, or list or dict of arrays
+        training : bool
+            Whether layers behave as in training, False by default.
+        step : int
+            The number from which random layers then draw.
+        owner : str
+            What an error message names.
+        """
+        self._require(owner)
+        model = cast("Model", self)
+        source = Feed(model, owner, targets=False).arrays(x, None, None, None)
+        self._build_for(first_batch(source))
+        if not source.rows or not training:
+            return model.formed_outputs(self._predict(source, CallbackList([], self, {})))
+        batch = next(source.batches())
+        lowered = self._program("call", batch)
+        with lowered.lock:
+            lowered.key[1] = step
+            lowered.run(batch.x)
+            return model.formed_outputs([output.copy() for output in lowered.outputs])
 
     def memory(self, mode: str, batch_size: int) -> int:
         """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
         mode = validation.choice("memory", "mode", mode, ("predict", "evaluate", "train"))
         batch_size = validation.positive_int("memory", "batch_size", batch_size)
         self._require("memory", compiled=mode != "predict")
-        return self._lower(mode, batch_size, self.dtype).nbytes
+        return self._lower(mode, batch_size, (self.dtype,) * len(self.input_shapes)).nbytes
 
-    def gradient_program(self, owner: str, x: ArrayLike, y: ArrayLike) -> tuple[Batch, Lowered]:
-        """Return a checked batch, and the program that computes its losses and gradients."""
+    def gradient_program(self, owner: str, x: Any, y: Any) -> tuple[Callable[[], None], Lowered]:
+        """Return a program that computes losses and gradients, and the function that runs it on a checked batch."""
         self._require(owner, compiled=True)
-        data = self._data(owner, x, y, None, whole=True)
-        self._build_for(data)
-        return next(data.iterate()), self._program("gradients", data.rows, data.x_dtype)
+        source = Feed(cast("Model", self), owner).arrays(x, y, None, None)
+        self._build_for(first_batch(source))
+        batch = next(source.batches())
+        lowered = self._program("gradients", batch)
+        return lambda: self.run_program(lowered, batch), lowered
 
-    def _on_batch(self, owner: str, mode: str, x: ArrayLike, y: ArrayLike, return_dict: bool) -> Any:
+    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
+        """Return what `fit` is to evaluate after each epoch."""
+        feed = Feed(cast("Model", self), "fit")
+        if not isinstance(data, (tuple, list)):
+            if isinstance(data, (dict, np.ndarray)) or not hasattr(data, "__iter__"):
+                what = f"validation_data of type {type(data).__name__}"
+                raise TypeError(message("fit", "validation_data", "be a pair (x, y)", what))
+            return feed.source(data, None, None, None, steps)
+        if len(data) not in (2, 3):
+            what = f"validation_data of type {type(data).__name__}"
+            raise TypeError(message("fit", "validation_data", "be a pair (x, y)", what))
+        x, y, weight = (*data, None)[:3]
+        source = feed.source(x, y, weight, batch_size, steps, tuple(f"validation_data[{i}]" for i in range(3)))  # type: ignore[arg-type]
+        return LimitedSource(source, steps) if steps is not None and isinstance(source, ArraySource) else source
+
+    def _on_batch(
+        self, owner: str, mode: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
+    ) -> Any:
         """Run one batch, and return its loss and metrics."""
         self._require(owner, compiled=True)
         return_dict = validation.boolean(owner, "return_dict", return_dict)
-        data = self._data(owner, x, y, None, whole=True)
-        self._build_for(data)
-        meter = Meter(self, data)
-        self._step(mode, next(data.iterate()), data, meter)
+        source = Feed(cast("Model", self), owner, class_weight=class_weight).arrays(x, y, weight, None)
+        meter = self._meter(source)
+        self._build_for(first_batch(source))
+        self._step(mode, next(source.batches()), meter)
         return _values(meter.logs(), return_dict)
+
+
+class LimitedSource:
+    """The first batches of a source in each epoch."""
+
+    def __init__(self, source: ArraySource, steps: int) -> None:
+        self._source, self.steps = source, min(steps, source.steps)
+        self.rows, self.shuffled = source.rows, source.shuffled
+
+    def first(self) -> Batch:
+        """Return a batch, to look at."""
+        return first_batch(self._source)
+
+    def batches(self, order: NDArray[np.intp] | None = None) -> Any:
+        """Yield the first batches of an epoch."""
+        for _, batch in zip(range(self.steps), self._source.batches(order), strict=False):
+            yield batch
+
+
+def _steps(owner: str, name: str, value: int | None) -> int | None:
+    return None if value is None else validation.positive_int(owner, name, value)
 
 
 def _values(logs: dict[str, float], return_dict: bool) -> Any:

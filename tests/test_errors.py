@@ -140,7 +140,8 @@ CASES = [
      "Activation: `activation` must be one of 'linear', 'relu', 'sigmoid', 'softmax', 'tanh'. "
      "Received: activation=3."),
     ('layers.deserialize({"class_name": "Conv3D", "config": {}})', ValueError,
-     "layers.deserialize: `class_name` must name one of cycnn's layers. Received: class_name='Conv3D'."),
+     "layers.deserialize: `class_name` must name one of cycnn's layers, or of `custom_objects`. "
+     "Received: class_name='Conv3D'."),
     ("Input((28, None, 1))", TypeError,
      "Input: `shape` must be a tuple of positive ints. Received: shape=(28, None, 1)."),
     ("Input(())", ValueError,
@@ -158,7 +159,7 @@ CASES = [
     ("Sequential([], name=3)", TypeError,
      "Sequential: `name` must be a non-empty string. Received: name=3."),
     ("Sequential([layers.Flatten(), Input((3,))])", ValueError,
-     "Sequential: `layer` must come first if an Input. Received: layer=<Input 'input'>."),
+     "Sequential: `layer` must come first if an Input. Received: layer=<InputLayer 'input'>."),
     ('Sequential([layers.Flatten(name="a"), layers.Flatten(name="a")])', ValueError,
      "Sequential: `layer` must have a name that no other layer of the model has. Received: name='a'."),
     ('Sequential([Input((3,)), layers.Dense(2, dtype="float64")])', ValueError,
@@ -234,8 +235,8 @@ CASES = [
      "compile: `loss` must be one of binary_crossentropy, categorical_crossentropy, mean_squared_error, "
      "sparse_categorical_crossentropy. "
      "Received: loss='hinge'."),
-    ('model.compile("sgd", None)', TypeError,
-     "compile: `loss` must be the name of a loss or a Loss. Received: loss=None."),
+    ('model.compile("sgd", 3)', TypeError,
+     "compile: `loss` must be the name of a loss or a Loss. Received: loss=3."),
     ('model.compile("sgd", "mse", metrics="accuracy")', TypeError,
      "compile: `metrics` must be a list of names of metrics and Metric objects. "
      "Received: metrics='accuracy'."),
@@ -350,7 +351,7 @@ CASES = [
      "predict_on_batch: `x` must have the shape (batch, 6, 6, 2). "
      "Received: x.shape=(6, 6, 2). Add an axis for a batch of one with x[np.newaxis]."),
     ("model([[1.0], [2.0, 3.0]])", ValueError,
-     "predict_on_batch: `x` must be an array of numbers, all rows of the same length. "
+     "Model: `x` must be an array of numbers, all rows of the same length. "
      "Received: x of type list."),
     ("binary.fit(X, [0, 1, 2, 0, 1, 0])", ValueError,
      "fit: `y` must lie between 0 and 1. Received: y.min()=0, y.max()=2."),

@@ -143,8 +143,8 @@ def test_gradients_in_float32_are_those_in_float64(make):
     x = x.astype("float32")
     results = []
     for each in (model, model.astype("float64")):
-        batch, lowered = each.gradient_program("test", x, y)
-        lowered.run([batch.x], [batch.rows_of_y()])
+        run, lowered = each.gradient_program("test", x, y)
+        run()
         results.append([gradient.astype("float64") for gradient in lowered.gradients.values()])
     for single, double in zip(*results, strict=True):
         # A few layers of sums of at most a hundred terms: errors stay under a hundred roundings.
@@ -165,8 +165,8 @@ def test_a_wrong_gradient_is_found(monkeypatch):
     model = lenet()
     run = Lowered.run
 
-    def wrong(self, x, y=None):
-        run(self, x, y)
+    def wrong(self, *arguments):
+        run(self, *arguments)
         gradient = list(self.gradients.values())[2]
         gradient.reshape(-1)[np.abs(gradient).argmax()] *= 1 + 1e-5
 

@@ -272,7 +272,7 @@ def test_dropout_drops_in_training_alone_and_keeps_the_mean():
     x = np.ones((10, 1000))
     assert_same(model.predict(x, verbose=0), x)
     model.compile("sgd", "mse")
-    lowered = model._lower("train", 10, "float64")
+    lowered = model._lower("train", 10, ("float64",))
     lowered.run([x], [x])
     dropped = float((lowered.outputs[0] == 0).mean())
     assert set(np.unique(lowered.outputs[0])) == {0.0, 1 / 0.75}

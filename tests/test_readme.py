@@ -16,7 +16,13 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md"]
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(cycnn.__path__, "cycnn.") if not module.name.startswith("cycnn._")
 )
-WITH_EXAMPLES = ["cycnn.initializers", "cycnn.layers.convolutional", "cycnn.models", "cycnn.ops.pooling"]
+WITH_EXAMPLES = [
+    "cycnn.initializers",
+    "cycnn.layers.convolutional",
+    "cycnn.models.model",
+    "cycnn.models.sequential",
+    "cycnn.ops.pooling",
+]
 
 
 def text_of(name):
@@ -92,4 +98,4 @@ def test_every_public_operation_has_an_example():
 def test_every_layer_has_an_example():
     kinds = [value for name in cycnn.layers.__all__ if isinstance(value := getattr(cycnn.layers, name), type)]
     without = [kind.__name__ for kind in kinds if ">>>" not in (kind.__doc__ or "")]
-    assert set(without) <= {"Layer", "Variable"}
+    assert set(without) <= {"InputLayer", "Layer", "Variable"}

@@ -19,11 +19,12 @@ Images are ``(batch, height, width, channels)``.
 
 from typing import Any
 
+from ..validation import message, received
 from ..variable import Variable
 from .activations import ReLU, Softmax
 from .base import Layer
 from .convolutional import Conv2D
-from .core import Activation, Dense, Flatten, Input
+from .core import Activation, Dense, Flatten, Input, InputLayer
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .normalization import BatchNormalization, GroupNormalization
 from .padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
@@ -66,6 +67,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GroupNormalization",
     "Input",
+    "InputLayer",
     "Layer",
     "LayerNormalization",
     "MaxPool2D",
@@ -98,12 +100,26 @@ def serialize(layer: Layer) -> dict[str, Any]:
     return {"class_name": type(layer).__name__, "config": layer.get_config()}
 
 
-def deserialize(config: dict[str, Any]) -> Layer:
-    """Return the layer that `serialize` described, without its parameters' values."""
-    cls = globals().get(config["class_name"])
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Layer:
+    """Return the layer that `serialize` described, without its parameters' values.
+
+    Parameters
+    ----------
+    config : dict
+    custom_objects : dict of str to class, optional
+        Layers of one's own by the names of their classes.
+    """
+    from ..models import Model, Sequential
+
+    if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
+        rule = "be a dict with `class_name` and `config`"
+        raise ValueError(message("layers.deserialize", "config", rule, received("config", config)))
+    name, arguments = config["class_name"], config["config"]
+    known = globals() | {"Model": Model, "Sequential": Sequential} | (custom_objects or {})
+    cls = known.get(name) if isinstance(name, str) else None
     if not (isinstance(cls, type) and issubclass(cls, Layer)):
-        raise ValueError(
-            f"layers.deserialize: `class_name` must name one of cycnn's layers. "
-            f"Received: class_name={config['class_name']!r}."
-        )
-    return cls.from_config(config["config"])
+        rule = "name one of cycnn's layers, or of `custom_objects`"
+        raise ValueError(message("layers.deserialize", "class_name", rule, received("class_name", name)))
+    if issubclass(cls, Model):
+        return cls.from_config(arguments, custom_objects)
+    return cls.from_config(arguments)

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from .. import initializers, regularizers, validation
 from ..shapes import check_size
+from ..tensor import Call, Tensor, call_layer
 from ..validation import message, received
 from ..variable import Variable, assign_all
 
 if TYPE_CHECKING:
-    from ..program import Graph, Value
+    from ..program import Graph
     from ..regularizers import Regularizer
 
 Shape: TypeAlias = tuple[Any, ...]
@@ -81,6 +82,7 @@ class Layer:
             activity_regularizer, owner=self.owner, name="activity_regularizer"
         )
         self.built = False
+        self.calls: list[Call] = []
 
     @property
     def owner(self) -> str:
@@ -94,7 +96,58 @@ class Layer:
         """Return the shape of the output, or raise ValueError if the input does not fit."""
         return self.check_input(input_shape)
 
-    def lower(self, graph: Graph, x: Value) -> Value:
+    def ensure_built(self, input_shape: Any) -> Any:
+        """Make the parameters if they do not exist yet, and return the shape of the output."""
+        output_shape = self.compute_output_shape(input_shape)
+        for shape in output_shape if isinstance(output_shape, list) else [output_shape]:
+            check_size(self.owner, "output", (1, *shape[1:]))
+        if not self.built:
+            self.build(input_shape)
+            self.built = True
+        return output_shape
+
+    def __call__(self, inputs: Any, *, training: bool = False) -> Any:
+        """Draw the layer behind symbolic tensors, or compute it on arrays.
+
+        Parameters
+        ----------
+        inputs : Tensor, array_like, or a list of either
+        training : bool
+            Whether to compute as in training: dropout drops, images are augmented. False by default.
+
+        Returns
+        -------
+        Tensor or ndarray, or a list of either
+        """
+        first = inputs[0] if isinstance(inputs, (list, tuple)) and inputs else inputs
+        if isinstance(first, Tensor):
+            return call_layer(self, inputs)
+        from ..eager import call_on_arrays
+
+        return call_on_arrays(self, inputs, training)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor, or the list of them, that the layer was last called on."""
+        return self._last_call().arguments
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor, or the list of them, that came out of the layer's last call."""
+        outputs = self._last_call().outputs
+        return outputs if len(outputs) > 1 else outputs[0]
+
+    def _last_call(self) -> Call:
+        if not self.calls:
+            rule = f"The layer {self.name!r} has not been called on a symbolic tensor yet."
+            raise AttributeError(f"{self.owner}: {rule}")
+        return self.calls[-1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies of a layer stand alone; copies of a model draw it anew.
+        return {name: value for name, value in vars(self).items() if name not in ("_eager", "calls")} | {"calls": []}
+
+    def lower(self, graph: Graph, x: Any) -> Any:
         """Append to `graph` what this layer computes from `x`; return the output."""
         raise NotImplementedError
 
@@ -132,6 +185,12 @@ class Layer:
         for variable in self.variables:
             variable.trainable = value and variable.learnable
 
+    def rename(self, name: str) -> None:
+        """Give the layer its final name."""
+        self.name, self.named = name, True
+        for variable in self.variables:
+            variable.path = f"{name}/{variable.name}"
+
     def count_params(self) -> int:
         """Return the number of numbers in the parameters."""
         return sum(variable.value.size for variable in self.variables)
@@ -147,6 +206,7 @@ class Layer:
     def astype(self, dtype: str) -> Self:
         """Return a copy of the layer whose parameters are copies of another type."""
         clone = copy.copy(self)
+        clone.calls = []
         clone.dtype = dtype
         for name, value in vars(self).items():
             if isinstance(value, Variable):

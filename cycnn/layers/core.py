@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import initializers, validation
 from ..program import nodes
+from ..tensor import Call, Tensor
 from ..validation import message, received
 from ..variable import Variable
 from .base import Layer, Shape, activation_name, channels_last
@@ -15,33 +16,66 @@ if TYPE_CHECKING:
     from ..program import Graph, Value
 
 
-class Input(Layer):
-    """Say what shape the data have, as the first of a model's layers.
+class InputLayer(Layer):
+    """The place where data enter a network; `Input` makes one.
 
     Parameters
     ----------
     shape : tuple of int
         Shape of one row of data: height, width and channels of an image.
+    **base
+        `name` and `dtype`, as of all layers.
+    """
+
+    arguments = ("shape",)
+    owner = "Input"
+
+    def __init__(self, shape: tuple[int, ...], **base: Any) -> None:
+        super().__init__(**base)
+        self.shape = validation.positive_ints(self.owner, "shape", shape)
+        self.built = True
+
+    def draw(self) -> Tensor:
+        """Return a new symbolic tensor for data to enter by."""
+        call = Call(self, [], False)
+        call.outputs = [Tensor((None, *self.shape), self.dtype, call)]
+        self.calls.append(call)
+        return call.outputs[0]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (None, *self.shape)
+
+
+def Input(
+    shape: tuple[int, ...], batch_size: int | None = None, dtype: str | None = None, name: str | None = None
+) -> Tensor:
+    """Say what shape the data have: return the symbolic tensor that a network begins with.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one row of data: height, width and channels of an image.
+    batch_size : int, optional
+        Checked and then ignored: a network takes batches of any size.
     dtype : {"float32", "float64"}, optional
         The type that the model computes in, "float32" by default; data of other types are
         converted batch by batch.
-    **base
-        `name`, as of all layers.
+    name : str, optional
+        Of the input, "input" by default.
+
+    Returns
+    -------
+    Tensor
+        To call layers on, or to begin a `Sequential` with.
 
     Examples
     --------
     >>> Input((28, 28, 1)).shape
-    (28, 28, 1)
+    (None, 28, 28, 1)
     """
-
-    arguments = ("shape",)
-
-    def __init__(self, shape: tuple[int, ...], *, dtype: str | None = None, **base: Any) -> None:
-        super().__init__(dtype=dtype, **base)
-        self.shape = validation.positive_ints(self.owner, "shape", shape)
-
-    def lower(self, graph: Graph, x: Value) -> Value:
-        return x
+    if batch_size is not None:
+        validation.positive_int("Input", "batch_size", batch_size)
+    return InputLayer(shape, dtype=dtype, name=name or "input").draw()
 
 
 class Dense(Layer):

@@ -9,6 +9,7 @@ from cycnn.program.value import Shape, Value
 
 if TYPE_CHECKING:
     from cycnn.program.nodes import Loss, Node
+    from cycnn.regularizers import Regularizer
 
 
 class Graph:
@@ -20,6 +21,8 @@ class Graph:
         "float32" or "float64", of everything but the inputs.
     training : bool
         Whether layers behave as in training: dropout drops, statistics are those of the batch.
+    learning : bool
+        Whether there will be losses, False by default.
 
     Attributes
     ----------
@@ -31,8 +34,8 @@ class Graph:
         Single numbers to be added to the mean losses.
     """
 
-    def __init__(self, dtype: str, training: bool) -> None:
-        self.dtype, self.training = dtype, training
+    def __init__(self, dtype: str, training: bool, learning: bool = False) -> None:
+        self.dtype, self.training, self.learning = dtype, training, learning
         self.nodes: list[Node] = []
         self.key = Value((2,), "uint64")
         self.losses: list[Loss] = []
@@ -59,6 +62,12 @@ class Graph:
     def floats(self, x: Value) -> Value:
         """Return `x` in the type that is computed in: integers are converted."""
         return x if x.dtype == self.dtype else self.add(nodes.Rescale(x, 1.0, 0.0))
+
+    def penalise(self, x: Value, regularizer: Regularizer | None) -> None:
+        """Add to what is minimised the mean over the batch of what a regularizer asks for."""
+        if regularizer is not None and self.learning:
+            batch = max(x.shape[0], 1)
+            self.penalties.append(self.add(nodes.Penalty(x, regularizer.l1 / batch, regularizer.l2 / batch)))
 
     def activation(self, x: Value, name: str) -> Value:
         """Apply an activation to each number, or softmax to each row."""

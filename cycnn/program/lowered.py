@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -99,8 +100,8 @@ class Lowered:
 
     def total(self) -> float:
         """Return the number that was minimised: the weighted sum of the mean losses, and the penalties."""
-        losses = sum(scale * float(loss.mean()) for scale, loss in zip(self._scales, self.losses, strict=True))
-        return losses + sum(float(penalty[0]) for penalty in self.penalties)
+        means = [float(losses.mean(dtype=np.float64)) for losses in self.losses]
+        return float(sum(map(operator.mul, self._scales, means))) + sum(float(penalty[0]) for penalty in self.penalties)
 
     def predict(self, x: Arrays, out: Arrays) -> None:
         """Run on a batch and copy the predictions to `out`."""
@@ -149,22 +150,21 @@ def lower(
     Lowered
     """
     backward = mode in ("train", "gradients")
-    graph = Graph(model.dtype, training=backward or mode == "call")
+    learning = mode not in ("predict", "call")
+    graph = Graph(model.dtype, backward or mode == "call", learning)
     shapes = zip(model.input_shapes, input_dtypes, strict=True)
     inputs = [graph.input((batch_size, *shape[1:]), dtype) for shape, dtype in shapes]
     outputs = [_own(graph, inputs, output) for output in model.lower_all(graph, inputs)]
-    if mode not in ("predict", "call"):
-        for objective, output in zip(model.objectives, outputs, strict=True):
-            if objective is not None:
-                flagged = len(graph.losses) < len(weighted) and weighted[len(graph.losses)]
-                objective.loss.lower(graph, output, objective.weight, flagged)
+    if learning:
+        for objective, flag in zip(model.objectives, weighted or [False] * len(model.objectives), strict=True):
+            objective.loss.lower(graph, outputs[objective.output], objective.weight, flag)
     fuse(graph)
     emission = Emission(kernels(model.dtype), backward)
     for node in graph.nodes:
         node.forward(emission)
         emission.settle()
     gradients = _emit_backward(model, graph, emission) if backward else {}
-    if mode != "predict" and mode != "call":
+    if learning:
         _emit_penalties(model, graph, emission, gradients)
     if mode == "train":
         _emit_updates(model, emission, gradients)

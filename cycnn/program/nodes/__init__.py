@@ -12,7 +12,7 @@ for, and `emit.finish` does it in a pass of its own for steps that cannot.
 from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
-from cycnn.program.nodes.losses import Loss, SquaredLoss
+from cycnn.program.nodes.losses import Loss, Penalty, SquaredLoss
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
 from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
@@ -35,6 +35,7 @@ __all__ = [
     "MaxPool2D",
     "Node",
     "Pad",
+    "Penalty",
     "Permute",
     "Product",
     "Repeat",

@@ -78,3 +78,23 @@ class SquaredLoss(Loss):
 
     def emit_step(self, emit: Emission, x: Value | None, dx: Value | None) -> None:
         emit(self.step, self.targets, x, self.out, dx)
+
+
+class Penalty(Node):
+    """What a regularizer asks of an activity: l1 sum |x| + l2 sum x^2, and its gradient in the same pass."""
+
+    def __init__(self, x: Value, l1: float, l2: float) -> None:
+        super().__init__((1,), x)
+        self.l1, self.l2 = l1, l2
+
+    def forward(self, emit: Emission) -> None:
+        (x,) = self.inputs
+        dx = emit.share(x) if emit.training and x.requires_gradient else None
+        if dx is not None:
+            emit("Fill", dx, 0.0)
+        emit("Penalty", x, self.l1, self.l2, self.out, dx)
+        if dx is not None:
+            emit.finish(x, dx)
+
+    def backward(self, emit: Emission) -> None:
+        """The gradient is stored in the forward pass."""

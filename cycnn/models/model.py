@@ -1,0 +1,436 @@
+"""Models: any network of layers between inputs and outputs."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+from numpy.typing import NDArray
+
+from .. import layers as layers_module
+from .. import summary, validation
+from ..layers.base import Layer, Shape
+from ..layers.core import InputLayer
+from ..tensor import Call, Tensor, trace
+from ..training import Trainer
+from ..validation import message, received
+from ..variable import Variable, assign_all
+from .wiring import draw, wiring_of
+
+if TYPE_CHECKING:
+    from ..program import Graph, Value
+
+Form = Any  # how the tensors of a list were given: None for one alone, "list", or the keys of a dict
+
+
+class Model(Trainer, Layer):
+    """A network of layers between inputs and outputs.
+
+    Parameters
+    ----------
+    inputs : Tensor, or list or dict of Tensor
+        Where data enter: what `Input` returns, or any tensor of another network.
+    outputs : Tensor, or list or dict of Tensor
+        What is predicted.
+    name : str, optional
+        "model" by default.
+    trainable : bool
+        Whether training updates the parameters, True by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an output depends on an `Input` that is none of `inputs`, or two layers have the same name.
+
+    Examples
+    --------
+    >>> from cycnn import Input, layers
+    >>> x = Input((8, 8, 3))
+    >>> y = layers.Conv2D(4, 3, padding="same")(x)
+    >>> y = layers.GlobalAveragePooling2D()(y)
+    >>> model = Model(x, y)
+    >>> model.output_shape
+    (None, 4)
+    """
+
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, *, trainable: bool = True
+    ) -> None:
+        if inputs is None or outputs is None:
+            raise TypeError(
+                message(
+                    type(self).__name__,
+                    "inputs",
+                    "be given, and `outputs`",
+                    received("inputs", inputs),
+                    "Models are drawn by calling layers; a class that overrides `call` cannot be differentiated here.",
+                )
+            )
+        ins, self._input_form = _tensors("inputs", inputs)
+        outs, self._output_form = _tensors("outputs", outputs)
+        self._begin(name, ins[0].dtype, trainable)
+        self._connect(ins, outs)
+        if not trainable:
+            self.trainable = False
+
+    def _begin(self, name: str | None, dtype: str, trainable: bool = True) -> None:
+        """Set up what every model has."""
+        Layer.__init__(self, name=name, dtype=dtype, trainable=trainable)
+        Trainer.__init__(self)
+        self._inputs: list[Tensor] = []
+        self._outputs: list[Tensor] = []
+        self._calls: list[Call] = []
+        self._layers: list[Layer] = []
+
+    def _connect(self, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        """Become the network between these tensors."""
+        owner = type(self).__name__
+        calls, layers = trace(inputs, outputs, owner)
+        if any(tensor.call.inputs for tensor in inputs):
+            inputs, outputs = _cut(inputs, outputs, calls)
+            calls, layers = trace(inputs, outputs, owner)
+        self._settle_names(layers)
+        self._inputs, self._outputs, self._calls, self._layers = inputs, outputs, calls, layers
+        self.built = True
+        self._forget_programs()
+
+    def _settle_names(self, layers: list[Layer]) -> None:
+        """Number the layers that were not named, and refuse two of one name."""
+        taken: dict[str, Layer] = {}
+        for layer in layers:
+            if layer.named and taken.setdefault(layer.name, layer) is not layer:
+                rule = f"have layers of different names, but {layer!r} and {taken[layer.name]!r} share one"
+                raise ValueError(message(type(self).__name__, "outputs", rule, received("name", layer.name)))
+        for layer in layers:
+            if not layer.named:
+                layer.rename(free_name(layer.name, taken))
+                taken[layer.name] = layer
+
+    def __call__(self, inputs: Any, *, training: bool = False) -> Any:
+        """Draw the model behind symbolic tensors, or return its output for a batch of arrays."""
+        first = inputs[0] if isinstance(inputs, (list, tuple)) and inputs else inputs
+        if isinstance(first, Tensor):
+            return Layer.__call__(self, inputs)
+        return self.compute(inputs, training=training)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        expected = [tensor.shape for tensor in self._inputs]
+        if [tuple(shape[1:]) for shape in shapes] != [shape[1:] for shape in expected]:
+            rule = f"have the shape {expected[0] if len(expected) == 1 else expected}, for which {self.name!r} was made"
+            raise ValueError(message(self.owner, "input_shape", rule, received("input_shape", input_shape)))
+        outputs = [tensor.shape for tensor in self._outputs]
+        return outputs if self._output_form is not None else outputs[0]
+
+    def lower_all(self, graph: Graph, inputs: list[Value]) -> list[Value]:
+        """Append to `graph` what the layers compute; return the outputs."""
+        values = {id(tensor): value for tensor, value in zip(self._inputs, inputs, strict=True)}
+        for call in self._calls:
+            if not call.inputs:
+                continue
+            arguments = [values[id(tensor)] for tensor in call.inputs]
+            result = call.layer.lower(graph, arguments if call.nested else arguments[0])
+            results = result if isinstance(result, list) else [result]
+            for tensor, value in zip(call.outputs, results, strict=True):
+                values[id(tensor)] = value
+                graph.penalise(value, call.layer.activity_regularizer)
+        return [values[id(tensor)] for tensor in self._outputs]
+
+    def lower(self, graph: Graph, x: Any) -> Any:
+        outputs = self.lower_all(graph, x if isinstance(x, list) else [x])
+        return outputs if self._output_form is not None else outputs[0]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each once, in Keras's order."""
+        return list(self._layers)
+
+    @property
+    def drawn_calls(self) -> list[Call]:
+        """The uses of layers, in an order in which they can be computed."""
+        return [call for call in self._calls if call.inputs]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        """The symbolic tensors where data enter."""
+        return list(self._inputs)
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """The symbolic tensors that are predicted."""
+        return list(self._outputs)
+
+    @property
+    def input(self) -> Any:
+        """The input, or the list of inputs."""
+        return _formed(self._inputs, self._input_form)
+
+    @property
+    def output(self) -> Any:
+        """The output, or the list of outputs."""
+        return _formed(self._outputs, self._output_form)
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """Shapes of all inputs, with None for the batch."""
+        return [tensor.shape for tensor in self._inputs]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """Shapes of all outputs, with None for the batch."""
+        return [tensor.shape for tensor in self._outputs]
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the data, with None for the batch; a list where there are several inputs."""
+        return _formed(self.input_shapes, self._input_form)
+
+    @input_shape.setter
+    def input_shape(self, value: Any) -> None:
+        assert value is None, "the tensors know"
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the predictions, likewise."""
+        return _formed(self.output_shapes, self._output_form)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, by which a dict of arrays is read."""
+        return list(self._input_form) if isinstance(self._input_form, tuple) else [t.name for t in self._inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the layers that make the outputs, by which losses, metrics and targets may be given."""
+        if isinstance(self._output_form, tuple):
+            return list(self._output_form)
+        return [tensor.name for tensor in self._outputs]
+
+    @property
+    def takes_integers(self) -> list[bool]:  # type: ignore[override]
+        """For each input, whether all layers behind it turn integers into floats."""
+        flags = []
+        for tensor in self._inputs:
+            readers = [call.layer for call in self._calls if any(x is tensor for x in call.inputs)]
+            flags.append(bool(readers) and all(_takes_integers(layer) for layer in readers))
+        return flags
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The parameters, layer by layer, in Keras's order."""
+        return list(dict.fromkeys(variable for layer in self._layers for variable in layer.variables))
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The parameters, likewise."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The parameters that training updates."""
+        return [variable for variable in self.weights if variable.trainable]
+
+    trainable_weights = trainable_variables
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The parameters that training leaves alone: of frozen layers, and moving statistics."""
+        return [variable for variable in self.weights if not variable.trainable]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training updates the parameters; setting it sets it for every layer."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = validation.boolean(self.owner, "trainable", value)
+        for layer in self._layers:
+            layer.trainable = value
+
+    def named_variables(self, prefix: str = "") -> dict[str, Variable]:
+        """Return the parameters by "layer/parameter", with the names of inner models before."""
+        named: dict[str, Variable] = {}
+        for layer in self._layers:
+            if isinstance(layer, Model):
+                named |= layer.named_variables(f"{prefix}{layer.name}/")
+            else:
+                named |= {f"{prefix}{layer.name}/{variable.name}": variable for variable in layer.variables}
+        return named
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of that name or at that place."""
+        if (name is None) == (index is None):
+            what = f"{received('name', name)}, {received('index', index)}"
+            raise ValueError(message("get_layer", "name", "be given, or `index`, not both", what))
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                rule = f"be less than {len(self._layers)}, the number of layers"
+                raise ValueError(message("get_layer", "index", rule, received("index", index)))
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        rule = "be one of " + ", ".join(layer.name for layer in self._layers)
+        raise ValueError(message("get_layer", "name", rule, received("name", name)))
+
+    def get_weights(self) -> list[NDArray[Any]]:
+        """Return copies of the parameters in Keras's order and layout."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights: list[NDArray[Any]]) -> None:
+        """Set all parameters, or none of them if an array does not fit.
+
+        Parameters
+        ----------
+        weights : list of array_like
+            As `get_weights` returns them, here or in Keras.
+        """
+        assign_all("set_weights", self.weights, weights)
+
+    def resolve_shapes(self, shapes: list[Shape], owner: str, names: list[str]) -> list[Shape]:
+        """Return the shapes of the outputs for data of these shapes, or raise ValueError.
+
+        `owner` and `names` are what the message of an error calls the method and its arguments.
+        """
+        for tensor, shape, name in zip(self._inputs, shapes, names, strict=True):
+            check_rows(tensor.shape[1:], tuple(shape), owner, name)
+        return self.output_shapes
+
+    def formed_outputs(self, arrays: list[Any]) -> Any:
+        """Return outputs in the form in which the model's were given: one alone, a list or a dict."""
+        return _formed(arrays, self._output_form)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return sum(call.layer.multiply_adds(call.input_shapes) for call in self.drawn_calls)
+
+    def summary(self, *, batch_size: int = 32, print_fn: Callable[[str], object] | None = None) -> None:
+        """Print the layers with their output shapes, parameters and multiply-adds.
+
+        Parameters
+        ----------
+        batch_size : int
+            For which the memory of training and prediction is given, 32 by default.
+        print_fn : function, optional
+            What receives each line, by default `print`.
+        """
+        batch_size = validation.positive_int("summary", "batch_size", batch_size)
+        for line in summary.lines(self, batch_size):
+            (print_fn or print)(line)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return layers and wiring as plain JSON values."""
+        config = {"name": self.name, "trainable": self._trainable, "forms": [self._input_form, self._output_form]}
+        return config | {"layers": [layers_module.serialize(layer) for layer in self._layers]} | self._wiring()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+        """Return the model that `get_config` described, with new parameters."""
+        layers = [layers_module.deserialize(entry, custom_objects) for entry in config["layers"]]
+        drawn = draw(cls.__name__, layers, config["wiring"])
+        inputs, outputs = ([drawn[i][k] for i, k in config[key]] for key in ("inputs", "outputs"))
+        forms = [tuple(form) if isinstance(form, (list, tuple)) else form for form in config["forms"]]
+        model = cls(_formed(inputs, forms[0]), _formed(outputs, forms[1]), config["name"])
+        model._trainable = config["trainable"]
+        return model
+
+    def to_json(self) -> str:
+        """Return the layers and their wiring as JSON, for `model_from_json`."""
+        return json.dumps(layers_module.serialize(self))
+
+    def astype(self, dtype: str) -> Self:
+        """Return a copy of the model that computes in another type, "float32" or "float64"."""
+        dtype = validation.choice("astype", "dtype", dtype, ("float32", "float64"))
+        clone = copy.copy(self)
+        clone.dtype, clone.calls = dtype, []
+        clone._redraw([layer.astype(dtype) for layer in self._layers], self._wiring())
+        clone._new_programs()
+        return clone
+
+    def _wiring(self) -> dict[str, Any]:
+        """Return how the layers are connected: calls, inputs and outputs."""
+        places = {id(t): [i, k] for i, call in enumerate(self._calls) for k, t in enumerate(call.outputs)}
+        return {
+            "wiring": wiring_of(self._calls, self._layers),
+            "inputs": [places[id(tensor)] for tensor in self._inputs],
+            "outputs": [places[id(tensor)] for tensor in self._outputs],
+        }
+
+    def _redraw(self, layers: list[Layer], wiring: dict[str, Any]) -> None:
+        """Become the same network of other layers."""
+        drawn = draw(type(self).__name__, layers, wiring["wiring"])
+        self._connect(*([drawn[i][k] for i, k in wiring[key]] for key in ("inputs", "outputs")))
+
+    def __getstate__(self) -> dict[str, Any]:
+        drawn = ("_programs", "_inputs", "_outputs", "_calls", "calls", "_eager")
+        state = {name: value for name, value in vars(self).items() if name not in drawn}
+        return state | {"wiring": self._wiring() if self._outputs else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        wiring = state.pop("wiring")
+        vars(self).update(state)
+        self.calls, self._inputs, self._outputs, self._calls = [], [], [], []
+        self._new_programs()
+        if wiring:
+            self._redraw(self._layers, wiring)
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """Return `name`, numbered if it is taken."""
+    taken = set(taken)
+    candidates = (name, *(f"{name}_{i}" for i in range(1, len(taken) + 1)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def check_rows(expected: Shape, shape: Shape, owner: str, name: str) -> None:
+    """Raise ValueError if the rows of an array of some shape do not have the expected one."""
+    if shape[1:] == expected:
+        return
+    remedy = ""
+    if shape == expected:
+        remedy = f"Add an axis for a batch of one with {name}[np.newaxis]."
+    elif shape[1:] == expected[:-1] and expected[-1] == 1:
+        remedy = f"Add an axis of one channel with {name}[..., np.newaxis]."
+    rule = f"have the shape ({', '.join(map(str, ('batch', *expected)))})"
+    raise ValueError(message(owner, name, rule, received(f"{name}.shape", shape), remedy))
+
+
+def _tensors(name: str, value: Any) -> tuple[list[Tensor], Form]:
+    """Return what was given as inputs or outputs as a list, and its form."""
+    form: Form = None
+    if isinstance(value, dict):
+        form, value = tuple(value), list(value.values())
+    elif isinstance(value, (list, tuple)):
+        form, value = "list", list(value)
+    else:
+        value = [value]
+    if not value or not all(isinstance(tensor, Tensor) for tensor in value):
+        rule = "be a symbolic tensor, or a list or dict of them"
+        raise TypeError(message("Model", name, rule, received(name, value), "Begin with x = Input(shape)."))
+    return value, form
+
+
+def _formed(items: list[Any], form: Form) -> Any:
+    """Return a list of things in the form in which they were given."""
+    if form is None:
+        return items[0]
+    return list(items) if form == "list" else dict(zip(form, items, strict=True))
+
+
+def _cut(inputs: list[Tensor], outputs: list[Tensor], calls: list[Call]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the inputs and outputs of the same layers, drawn anew from inputs of their own."""
+    new = {id(tensor): InputLayer(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name).draw() for tensor in inputs}
+    for call in calls:
+        if call.inputs:
+            arguments = [new[id(tensor)] for tensor in call.inputs]
+            results = call.layer(arguments if call.nested else arguments[0])
+            made = results if isinstance(results, list) else [results]
+            new |= {id(old): tensor for old, tensor in zip(call.outputs, made, strict=True)}
+    return [new[id(tensor)] for tensor in inputs], [new[id(tensor)] for tensor in outputs]
+
+
+def _takes_integers(layer: Layer) -> bool:
+    flags = layer.takes_integers
+    return all(flags) if isinstance(flags, list) else flags
