@@ -8,7 +8,7 @@ import pytest
 import reference
 from helpers import assert_same
 
-from cycnn import Input, Sequential, _native, check_gradients, layers
+from cycnn import Input, Model, Sequential, _native, check_gradients, layers
 
 IMAGES = (5, 4, 12)
 
@@ -119,6 +119,29 @@ def test_prediction_after_training_uses_the_new_averages(rng):
     gamma, beta, mean, variance = layer.get_weights()
     np.testing.assert_allclose(after, (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta, rtol=1e-4, atol=1e-5)
     assert np.abs(after - before).max() > 0.1
+
+
+@pytest.mark.parametrize("alone", (True, False))
+def test_calls_in_training_move_the_averages(rng, alone):
+    layer = layers.BatchNormalization(momentum=0.5)
+    call = layer if alone else Sequential([Input(IMAGES), layer])
+    x = batch(rng, IMAGES)
+    call(x)
+    assert_same(layer.moving_mean.value, np.zeros(12, "float32"))
+    call(x, training=True)
+    np.testing.assert_allclose(layer.moving_mean.value, 0.5 * x.mean(axis=(0, 1, 2)), rtol=1e-5)
+
+
+def test_averages_of_a_layer_that_is_called_twice_move_twice(rng):
+    inputs = Input(IMAGES)
+    layer = layers.BatchNormalization(momentum=0.5)
+    model = Model(inputs, layers.Add()([layer(inputs), layer(layers.Rescaling(3.0)(inputs))]))
+    model.compile("sgd", "mean_squared_error")
+    x = batch(rng, IMAGES)
+    model.fit(x, x, batch_size=len(x), epochs=1, verbose=0)
+    mean = x.mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean.value, 0.25 * mean + 0.5 * 3 * mean, rtol=1e-4)
+    assert check_gradients(model, x, x[:, ::-1]).worst < 1e-6
 
 
 def test_evaluation_prediction_and_gradients_move_nothing(rng):

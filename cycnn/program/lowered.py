@@ -169,6 +169,8 @@ def lower(
     if mode == "train":
         _emit_updates(model, emission, gradients)
         gradients = {}
+    if mode in ("train", "call"):  # moving statistics follow whatever the model does as in training
+        emission.emit_last()
     outside = [*inputs, graph.key, *(value for node in graph.losses for value in (node.targets, node.weights) if value)]
     emission.outside.update(value.root for value in outside)
     for value in (*outside, *outputs, *(node.out for node in graph.losses), *graph.penalties, *gradients.values()):
@@ -206,7 +208,7 @@ def _emit_penalties(model: Model, graph: Graph, emission: Emission, gradients: d
 
 
 def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Value]) -> None:
-    """Emit what changes the model: the optimizer's steps, constraints, and moving statistics."""
+    """Emit what changes the parameters: the optimizer's steps and constraints."""
     assert model.optimizer is not None
     pairs = [(variable, emission.use(gradient)) for variable, gradient in gradients.items()]
     for variable, gradient in pairs:
@@ -216,4 +218,3 @@ def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Va
     for variable, _ in pairs:
         if variable.constraint is not None:
             emission.append(variable.constrain)
-    emission.emit_last()
