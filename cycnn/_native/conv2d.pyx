@@ -5,14 +5,15 @@
 
 The gradient to the input is the same sum with the roles of the channels exchanged and the taps in reverse order: one
 stride-1 correlation of dout for each of the stride_h x stride_w output phases, so that nothing is multiplied by zero.
-Both are a `Correlation`.
+Both are a `Correlation`. A transposed convolution is that gradient with a bias and an activation. Where the kernel has
+fewer channels than x, each of IC / KC groups of input channels meets a part of the filters of its own.
 
 The idea: TILE_ROWS neighbouring output pixels by 2 VL output channels stay in registers while the taps go by. In NHWC
 the taps of one kernel row are a contiguous run of KW * IC numbers of x; the kernel is packed into panels
 [OC / (2 VL)][KH * KW * IC][2 VL], so both operands are read in order. A block of the output whose windows touch the
 padding, or whose pixels would all fall into one set of the first-level cache, first copies its patch of x.
 
-Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps.
+Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps; C and OC are the channels of one group.
 """
 
 from libc.stdlib cimport calloc, free
@@ -36,9 +37,9 @@ cdef enum:
 
 cdef struct Correlation:
     Py_ssize_t N, SH, SW, C, OH, OW, OC, KH, KW
-    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
+    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups
     Py_ssize_t out_start, out_image, out_row, out_pixel  # where the output is: start and distances
-    Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, group, groups, tasks  # its division into tasks
+    Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, bundle, bundles, tasks  # its division into tasks
     Py_ssize_t pixel, patch                              # floats from pixel to pixel of a patch, and of the whole patch
     Py_ssize_t runs, length                              # contiguous runs of a window's values, and their length
     void* packed                                         # the PackedKernel, kept alive by the step
@@ -63,20 +64,20 @@ cdef int divide(Correlation* c) except -1:
     c.patch = ceil_div(c.patch, 2) * 2  # the starts of the runs follow, and need the alignment of a double
     if c.KW * c.C < SHORT:
         c.runs, c.length = c.KH * c.KW * c.C, 1
-    elif c.dilation_w == 1 and pixel == c.C:
+    elif c.dilation_w == 1 and pixel == c.C:  # in the patch; or in x, where there is one group
         c.runs, c.length = c.KH, c.KW * c.C
     else:
         c.runs, c.length = c.KH * c.KW, c.C
     c.panels = ceil_div(c.OC, PANEL)
-    c.groups = min(c.panels, ceil_div(MIN_TASKS, max(c.N * c.blocks_h * c.blocks_w, 1)))
-    c.group = ceil_div(c.panels, c.groups)
-    c.groups = ceil_div(c.panels, c.group)
-    c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups
+    c.bundles = min(c.panels, ceil_div(MIN_TASKS, max(c.N * c.blocks_h * c.blocks_w * c.groups, 1)))
+    c.bundle = ceil_div(c.panels, c.bundles)
+    c.bundles = ceil_div(c.panels, c.bundle)
+    c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups * c.bundles
     return 0
 
 
 cdef double cost(const Correlation* c) noexcept nogil:
-    return 2.0 * c.N * c.OH * c.OW * c.OC * max(c.KH * c.KW * c.C, 1)
+    return 2.0 * c.N * c.OH * c.OW * c.groups * c.OC * max(c.KH * c.KW * c.C, 1)
 
 
 cdef void finish_row(
@@ -105,31 +106,32 @@ cdef void correlate_block(
     const Correlation* c, const float* x, const float* bias, float* out, const float* y, int activation,
     Py_ssize_t task, float* patch,
 ) noexcept nogil:
-    """Compute one block of one image's output for one group of panels.
+    """Compute one block of one image's output for some panels of one group of channels.
 
     The epilogue applies the activation or, with the output `y` of the layer before, multiplies by its derivative.
     """
     cdef:
-        Py_ssize_t group = task % c.groups, block = task // c.groups
+        Py_ssize_t bundle = task % c.bundles, g = task // c.bundles % c.groups, block = task // (c.bundles * c.groups)
         Py_ssize_t n = block // (c.blocks_h * c.blocks_w), oh = block // c.blocks_w % c.blocks_h * c.block_h
         Py_ssize_t ow = block % c.blocks_w * c.block_w
         Py_ssize_t rows = min(c.block_h, c.OH - oh), columns = min(c.block_w, c.OW - ow)
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + (c.KH - 1) * c.dilation_h + 1
         Py_ssize_t width = (columns - 1) * c.stride_w + (c.KW - 1) * c.dilation_w + 1
-        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.pixel, source_row, p, r, t, start, stop, place, channels, i
+        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.pixel, source_pixel = c.groups * c.C, source_row
+        Py_ssize_t p, r, t, start, stop, place, channels, i, oc
         const float* source
         const float* panel
         float panel_bias[PANEL]
         Taps taps
     if rows <= 0 or columns <= 0:
         return
-    source = x + n * c.SH * c.SW * c.C
-    if pixel == c.C and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:
+    source = x + n * c.SH * c.SW * source_pixel + g * c.C
+    if pixel == source_pixel and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:
         source += (top * c.SW + left) * c.C
         source_row = c.SW * c.C
     elif c.KH > 0 and c.KW > 0:
-        copy_patch(source, c.SH, c.SW, c.C, c.C, top, left, height, width, patch, pixel)
+        copy_patch(source, c.SH, c.SW, source_pixel, c.C, top, left, height, width, patch, pixel)
         source = patch
         source_row = width * pixel
     else:
@@ -137,57 +139,100 @@ cdef void correlate_block(
     taps.runs, taps.length = c.runs, c.length
     taps.starts = <Py_ssize_t*> (patch + c.patch)
     list_runs(c, source_row, pixel, taps.starts)
-    for p in range(group * c.group, min((group + 1) * c.group, c.panels)):
+    for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
-        panel = (<PackedKernel> c.packed).data + p * c.KH * c.KW * c.C * PANEL
+        panel = (<PackedKernel> c.packed).data + (g * c.panels + p) * c.KH * c.KW * c.C * PANEL
+        oc = g * c.OC + p * PANEL  # of all groups
         for i in range(PANEL):
-            panel_bias[i] = bias[p * PANEL + i] if bias != NULL and i < channels else 0
+            panel_bias[i] = bias[oc + i] if bias != NULL and i < channels else 0
         for r in range(rows):
             for t in range(tiles):
                 start, stop = columns * t // tiles, columns * (t + 1) // tiles
-                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + (ow + start) * c.out_pixel + p * PANEL
+                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + (ow + start) * c.out_pixel + oc
                 correlate_tile(
                     stop - start, &taps, source + r * c.stride_h * source_row + start * c.stride_w * pixel,
                     c.stride_w * pixel, panel, panel_bias, out + place, c.out_pixel, channels,
                 )
             if activation != LINEAR:
-                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + p * PANEL
+                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
                 finish_row(activation, y + place if y != NULL else NULL, out + place, columns, c.out_pixel, channels)
 
 
-cdef class Conv2DForward(Step):
-    """out = act(conv(x, kernel) + bias)."""
+cdef class Correlations(Step):
+    """Correlations that write different pixels of one array, as one list of tasks."""
 
     cdef:
-        Buffer x     # IN  (N, IH, IW, IC)
-        Buffer bias  # IN  (OC,) or None
-        Buffer out   # OUT (N, OH, OW, OC)
-        PackedKernel packed
-        Correlation c
+        Buffer source  # IN
+        Buffer bias    # IN  (OC,) or None
+        Buffer target  # OUT
+        Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
+        tuple packed
+        Correlation* phases
+        Py_ssize_t count, tasks
         int activation
 
-    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, window, str activation):
-        cdef Correlation* c = &self.c
-        self.x, self.bias, self.out = x, bias, out
+    cdef _read(self, Buffer source, Buffer bias, Buffer target, str activation, Buffer y, Py_ssize_t most):
+        """Store what all have in common, and make room for so many."""
+        self.source, self.bias, self.target, self.y = source, bias, target, y
         self.activation = activation_code(activation)
-        c.N, c.SH, c.SW, c.C = x.shape
-        c.OH, c.OW, c.OC = out.shape[1:]
-        c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
-        c.out_pixel, c.out_row, c.out_image = c.OC, c.OW * c.OC, c.OH * c.OW * c.OC
-        self.packed = packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False)
-        c.packed = <void*> self.packed
+        self.packed = ()
+        self.phases = <Correlation*> calloc(most, sizeof(Correlation))
+        if self.phases == NULL:
+            raise MemoryError("no memory for the phases of a convolution")
+
+    cdef _add(self, PackedKernel packed):
+        """Count one in whose geometry was filled in."""
+        cdef Correlation* c = &self.phases[self.count]
+        self.packed += (packed,)
+        c.packed, c.groups, c.C, c.OC = <void*> packed, packed.groups, packed.C, packed.OC
         divide(c)
-        self.scratch = c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)
+        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)))
+        self.tasks += c.tasks
+        self.count += 1
 
     cdef void run(self) noexcept nogil:
-        self.packed.run()
-        self.split(self.c.tasks, cost(&self.c))
+        cdef Py_ssize_t p
+        cdef double work = 0
+        for p in range(self.count):
+            (<PackedKernel> self.phases[p].packed).run()
+            work += cost(&self.phases[p])
+        self.split(self.tasks, work)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef Py_ssize_t p = 0
+        while i >= self.phases[p].tasks:
+            i -= self.phases[p].tasks
+            p += 1
         correlate_block(
-            &self.c, <const float*> self.x.data, <const float*> self.bias.data if self.bias is not None else NULL,
-            <float*> self.out.data, NULL, self.activation, i, <float*> scratch,
+            &self.phases[p], <const float*> self.source.data,
+            <const float*> self.bias.data if self.bias is not None else NULL, <float*> self.target.data,
+            <const float*> self.y.data if self.y is not None else NULL, self.activation, i, <float*> scratch,
         )
+
+    def __dealloc__(self):
+        free(self.phases)
+
+
+cdef class Conv2DForward(Correlations):
+    """out = act(conv(x, kernel) + bias)."""
+
+    def __init__(
+        self,
+        Buffer x,       # IN  (N, IH, IW, IC)
+        Buffer kernel,  # IN  (KH, KW, IC / groups, OC)
+        Buffer bias,    # IN  (OC,) or None
+        Buffer out,     # OUT (N, OH, OW, OC)
+        window, str activation,
+    ):
+        cdef Correlation* c
+        cdef Py_ssize_t groups = x.shape[3] // kernel.shape[len(kernel.shape) - 2]
+        self._read(x, bias, out, activation, None, 1)
+        c = self.phases
+        c.N, c.SH, c.SW, _ = x.shape
+        _, c.OH, c.OW, c.out_pixel = out.shape
+        c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
+        c.out_row, c.out_image = c.OW * c.out_pixel, c.OH * c.OW * c.out_pixel
+        self._add(packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False, False, groups))
 
 
 cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t pad):
@@ -207,79 +252,58 @@ cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssiz
     return (count, lowest + (count - 1) * every, -every), dilation // g, (count - 1) * (dilation // g) - nearest
 
 
-cdef class Conv2DBackwardInput(Step):
-    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+cdef class Conv2DTransposeForward(Correlations):
+    """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
 
-    cdef:
-        Buffer dout  # IN  (N, OH, OW, OC)
-        Buffer dx    # OUT (N, IH, IW, IC)
-        Buffer y     # IN  of dx's shape, or None
-        tuple packed
-        Correlation* phases
-        Py_ssize_t count, tasks
-        int activation
-        ScatterInput scatter  # does it instead where channels are few
+    cdef ScatterInput scatter  # does it instead where channels are few
 
-    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
-        if dx.shape[3] <= FEW:
-            self.scatter = ScatterInput(dout, kernel, dx, window, activation, y)
+    def __init__(
+        self,
+        Buffer dout,    # IN  (N, OH, OW, OC)
+        Buffer kernel,  # IN  (KH, KW, IC / groups, OC)
+        Buffer bias,    # IN  (IC,) or None
+        Buffer dx,      # OUT (N, IH, IW, IC)
+        window, str activation,
+        Buffer y=None,  # IN  of dx's shape, or None
+    ):
+        cdef Py_ssize_t groups = dx.shape[3] // kernel.shape[len(kernel.shape) - 2]
+        if dx.shape[3] <= FEW and groups == 1:
+            self.scatter = ScatterInput(dout, kernel, bias, dx, window, activation, y)
             self.scratch = self.scatter.scratch
             return
         KH, KW, stride_h, stride_w, pad_top, _, pad_left, _, dilation_h, dilation_w = window
-        self.dout, self.dx, self.y = dout, dx, y
-        self.activation = activation_code(activation)
         IH, IW = dx.shape[1:3]
         phases_h, phases_w = min(stride_h, IH), min(stride_w, IW)
-        self.phases = <Correlation*> calloc(phases_h * phases_w, sizeof(Correlation))
-        if self.phases == NULL:
-            raise MemoryError("no memory for the phases of a gradient")
-        packed = []
+        self._read(dout, bias, dx, activation, y, phases_h * phases_w)
         for phase_h in range(phases_h):
             for phase_w in range(phases_w):
                 taps_h = phase_taps(phase_h, KH, stride_h, dilation_h, pad_top)
                 taps_w = phase_taps(phase_w, KW, stride_w, dilation_w, pad_left)
-                packed.append(packed_kernel(kernel, taps_h[0], taps_w[0], True))
-                self._add_phase(phase_h, phase_w, stride_h, stride_w, taps_h, taps_w, packed[len(packed) - 1])
-        self.packed = tuple(packed)
+                packed = packed_kernel(kernel, taps_h[0], taps_w[0], True, False, groups)
+                self._add_phase(phase_h, phase_w, stride_h, stride_w, taps_h, taps_w, packed)
 
     cdef _add_phase(self, Py_ssize_t phase_h, Py_ssize_t phase_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
                     tuple taps_h, tuple taps_w, PackedKernel packed):
         cdef Correlation* c = &self.phases[self.count]
-        _, IH, IW, IC = self.dx.shape
-        c.N, c.SH, c.SW, c.C = self.dout.shape
-        c.OC = IC
+        _, IH, IW, IC = self.target.shape
+        c.N, c.SH, c.SW, _ = self.source.shape
         c.OH, c.OW = ceil_div(IH - phase_h, stride_h), ceil_div(IW - phase_w, stride_w)
         (c.KH, _, _), c.dilation_h, c.pad_top = taps_h
         (c.KW, _, _), c.dilation_w, c.pad_left = taps_w
         c.stride_h = c.stride_w = 1
         c.out_start = (phase_h * IW + phase_w) * IC
         c.out_pixel, c.out_row, c.out_image = stride_w * IC, stride_h * IW * IC, IH * IW * IC
-        c.packed = <void*> packed
-        divide(c)
-        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)))
-        self.tasks += c.tasks
-        self.count += 1
+        self._add(packed)
 
     cdef void run(self) noexcept nogil:
-        cdef Py_ssize_t p
-        cdef double work = 0
         if self.scatter is not None:
             self.scatter.run()
-            return
-        for p in range(self.count):
-            (<PackedKernel> self.phases[p].packed).run()
-            work += cost(&self.phases[p])
-        self.split(self.tasks, work)
+        else:
+            Correlations.run(self)
 
-    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        cdef Py_ssize_t p = 0
-        while i >= self.phases[p].tasks:
-            i -= self.phases[p].tasks
-            p += 1
-        correlate_block(
-            &self.phases[p], <const float*> self.dout.data, NULL, <float*> self.dx.data,
-            <const float*> self.y.data if self.y is not None else NULL, self.activation, i, <float*> scratch,
-        )
 
-    def __dealloc__(self):
-        free(self.phases)
+cdef class Conv2DBackwardInput(Conv2DTransposeForward):
+    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+
+    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
+        super().__init__(dout, kernel, None, dx, window, activation, y)

@@ -6,6 +6,7 @@ from .correlation cimport PackedKernel
 cdef class ScatterInput(Step):
     cdef:
         Buffer dout  # IN  (N, OH, OW, OC)
+        Buffer bias  # IN  (IC,) or None
         Buffer dx    # OUT (N, IH, IW, IC)
         Buffer y     # IN  of dx's shape, or None
         PackedKernel packed

@@ -5,23 +5,24 @@
 
 A tile of output channels leaves most lanes of a vector empty where there are fewer channels than lanes. Here the lanes
 are taps: each pixel of dout is multiplied by the whole kernel, a matrix (OC, KH * KW * IC), and its products are added
-to a padded image of dx, where the taps of one kernel row are a contiguous run. One task is one image.
+to a padded image of dx, where the taps of one kernel row are a contiguous run. One task is one image. As a transposed
+convolution it adds a bias and applies an activation.
 """
 
 from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport LINEAR, activation_code, chain_activation
+from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, correlate_tile, packed_kernel
 from .simd cimport TILE_ROWS
 from .tiles cimport Taps, ceil_div, check_scratch
 
 
 cdef class ScatterInput(Step):
-    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+    """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
 
-    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
-        self.dout, self.dx, self.y = dout, dx, y
+    def __init__(self, Buffer dout, Buffer kernel, Buffer bias, Buffer dx, window, str activation, Buffer y):
+        self.dout, self.bias, self.dx, self.y = dout, bias, dx, y
         self.activation = activation_code(activation)
         (self.KH, self.KW, self.stride_h, self.stride_w, self.pad_top, _, self.pad_left, _, self.dilation_h,
          self.dilation_w) = window
@@ -85,12 +86,20 @@ cdef class ScatterInput(Step):
                 products += self.length
 
     cdef void crop(self, const float* image, Py_ssize_t n) noexcept nogil:
-        """Store the image without its padding."""
+        """Store the image without its padding, and apply the epilogue."""
         cdef:
-            Py_ssize_t row = self.IW * self.IC, place, ih
-            float* dx = <float*> self.dx.data
+            Py_ssize_t row = self.IW * self.IC, place, ih, iw, ic
+            float* dx
+            const float* bias = <const float*> self.bias.data if self.bias is not None else NULL
         for ih in range(self.IH):
             place = (n * self.IH + ih) * row
-            memcpy(dx + place, image + ((self.pad_top + ih) * self.width + self.pad_left) * self.IC, row * sizeof(float))
-            if self.activation != LINEAR:
-                chain_activation(self.activation, <const float*> self.y.data + place, dx + place, row)
+            dx = <float*> self.dx.data + place
+            memcpy(dx, image + ((self.pad_top + ih) * self.width + self.pad_left) * self.IC, row * sizeof(float))
+            if bias != NULL:
+                for iw in range(self.IW):
+                    for ic in range(self.IC):
+                        dx[iw * self.IC + ic] += bias[ic]
+            if self.activation != LINEAR and self.y is not None:
+                chain_activation(self.activation, <const float*> self.y.data + place, dx, row)
+            elif self.activation != LINEAR:
+                activate(self.activation, dx, row)

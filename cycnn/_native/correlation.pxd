@@ -9,13 +9,16 @@ cdef enum:
 
 cdef class PackedKernel(Step):
     cdef:
-        Buffer kernel  # IN  (KH, KW, IC, OC), or (IC, OC) for 1x1
+        Buffer kernel  # IN  (KH, KW, IC, OC), (KW, IC, OC) for one row, or (IC, OC) for 1x1
         Memory memory
         float* data    # OUT
         unsigned long long packed_version
-        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w, c_step, o_step, panels
+        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w
+        Py_ssize_t groups, c_step, o_step, group_step, tap_step, panels  # panels of a group
 
-cdef PackedKernel packed_kernel(Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*)
+cdef PackedKernel packed_kernel(
+    Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*, Py_ssize_t groups=*
+)
 cdef void correlate_tile(
     Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
     float* out, Py_ssize_t out_pixel, Py_ssize_t channels,

@@ -6,44 +6,46 @@ from .tiles cimport Taps, ceil_div, correlation_tile
 
 
 cdef class PackedKernel(Step):
-    """The kernel in panels [panel][tap row][tap column][c][PANEL], made again only when the kernel has changed.
+    """The kernel in panels [group][panel][tap row][tap column][c][PANEL], made again only when the kernel has changed.
 
     Tap (a, b) of the correlation is the kernel's (first_h + a step_h, first_w + b step_w); source and output channels
-    are `c_step` and `o_step` apart in the kernel.
+    are `c_step` and `o_step` apart in the kernel. C and OC are the channels of one group.
     """
 
-    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat):
+    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat, Py_ssize_t groups):
         cdef Py_ssize_t axes = len(kernel.shape), IC = kernel.shape[axes - 2], OC = kernel.shape[axes - 1]
         if flat:  # one tap of KH * KW * IC channels
             IC = kernel.size // OC
         self.kernel = kernel
-        self.KW = kernel.shape[1] if axes == 4 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
+        self.KW = kernel.shape[axes - 3] if axes > 2 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
         self.tap_rows, self.first_h, self.step_h = taps_h
         self.tap_columns, self.first_w, self.step_w = taps_w
+        self.groups, self.group_step, self.tap_step = groups, OC // groups, IC * OC
         if transposed:
-            self.C, self.OC, self.c_step, self.o_step = OC, IC, 1, OC
+            self.C, self.OC, self.c_step, self.o_step = OC // groups, IC, 1, OC
         else:
-            self.C, self.OC, self.c_step, self.o_step = IC, OC, OC, 1
+            self.C, self.OC, self.c_step, self.o_step = IC, OC // groups, OC, 1
         self.panels = ceil_div(self.OC, PANEL)
-        self.memory = Memory(self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
+        self.memory = Memory(groups * self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
         self.data = <float*> self.memory.data
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
         if self.packed_version != version:
-            self.split(self.panels, 4.0 * self.kernel.size)
+            self.split(self.groups * self.panels, 4.0 * self.kernel.size)
             self.packed_version = version
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:
-            Py_ssize_t a, b, c, o
-            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - i * PANEL)
+            Py_ssize_t a, b, c, o, first = i % self.panels * PANEL
+            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - first)
             Py_ssize_t width = VL if channels <= VL else PANEL
             float* panel = self.data + i * self.tap_rows * self.tap_columns * self.C * PANEL
             const float* tap
         for a in range(self.tap_rows):
             for b in range(self.tap_columns):
-                tap = <const float*> self.kernel.data + i * PANEL * self.o_step + self.C * self.OC * (
+                tap = <const float*> self.kernel.data + i // self.panels * self.group_step + first * self.o_step
+                tap += self.tap_step * (
                     (self.first_h + a * self.step_h) * self.KW + self.first_w + b * self.step_w
                 )
                 for c in range(self.C):
@@ -54,11 +56,13 @@ cdef class PackedKernel(Step):
                     panel += width
 
 
-cdef PackedKernel packed_kernel(Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=False):
+cdef PackedKernel packed_kernel(
+    Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=False, Py_ssize_t groups=1
+):
     """Return the packed copy that all steps with these taps share."""
-    key = (VL, taps_h, taps_w, transposed, flat)
+    key = (VL, taps_h, taps_w, transposed, flat, groups)
     if key not in kernel.cache:
-        kernel.cache[key] = PackedKernel(kernel, taps_h, taps_w, transposed, flat)
+        kernel.cache[key] = PackedKernel(kernel, taps_h, taps_w, transposed, flat, groups)
     return kernel.cache[key]
 
 

@@ -7,10 +7,12 @@ fall outside the image meet padding and are left out, never read.
 cdef struct geometry_t:
     Py_ssize_t N, IH, IW, IC, OH, OW, OC, KH, KW
     Py_ssize_t stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w
+    Py_ssize_t groups  # of channels, each of which meets a part of the output's alone
 
 
-cdef inline int read_geometry(geometry_t* g, tuple x, tuple out, window) except -1:
+cdef inline int read_geometry(geometry_t* g, tuple x, tuple out, window, Py_ssize_t groups=1) except -1:
     """Fill in `g` from the shapes of the images and of the outputs, and a `cycnn.shapes.Window`."""
+    g.groups = groups
     g.N, g.IH, g.IW, g.IC = x
     _, g.OH, g.OW, g.OC = out
     g.KH, g.KW, g.stride_h, g.stride_w, g.pad_top, _, g.pad_left, _, g.dilation_h, g.dilation_w = window

@@ -6,7 +6,9 @@
     dbias[oc]                = sum over n, oh, ow of dout[n, oh, ow, oc]
 
 where ih = oh * stride_h - pad_top + kh * dilation_h and iw = ow * stride_w - pad_left + kw * dilation_w; what falls
-outside an array is left out. Images are N x IH x IW x IC, outputs N x OH x OW x OC, kernels KH x KW x IC x OC.
+outside an array is left out. Images are N x IH x IW x IC, outputs N x OH x OW x OC, kernels KH x KW x KC x OC, where KC
+is IC, or less: then each of IC / KC groups of input channels meets a part of the output channels of its own. A transposed
+convolution is dx with a bias and an activation.
 
 Every loop computes what it stores from start to end, in the order of the formula; so tasks share nothing, and the
 innermost loop runs over contiguous channels.
@@ -25,7 +27,8 @@ ctypedef void (*forward_loop)(
 ) noexcept nogil
 ctypedef void (*transpose_loop)(const geometry_t* g, const void* kernel, void* transposed) noexcept nogil
 ctypedef void (*backward_input_loop)(
-    const geometry_t* g, const void* dout, const void* transposed, const void* y, void* dx, int activation, Py_ssize_t i
+    const geometry_t* g, const void* dout, const void* transposed, const void* bias, const void* y, void* dx,
+    int activation, Py_ssize_t i
 ) noexcept nogil
 ctypedef void (*backward_kernel_loop)(
     const geometry_t* g, const void* x, const void* dout, void* dkernel, Py_ssize_t i
@@ -48,7 +51,8 @@ cdef void _forward(
     cdef:
         Py_ssize_t n = i // (g.OH * g.OW), oh = i // g.OW % g.OH, ow = i % g.OW
         Py_ssize_t top = oh * g.stride_h - g.pad_top, left = ow * g.stride_w - g.pad_left
-        Py_ssize_t kh, kh_first, kh_stop, kw, kw_first, kw_stop, ic, oc, pixel, tap
+        Py_ssize_t kh, kh_first, kh_stop, kw, kw_first, kw_stop, ic, oc, pixel, tap, group
+        Py_ssize_t KC = g.IC // g.groups, filters = g.OC // g.groups
     out += i * g.OC
     for oc in range(g.OC):
         out[oc] = 0 if bias == NULL else bias[oc]
@@ -58,18 +62,21 @@ cdef void _forward(
         for kw in range(kw_first, kw_stop):
             pixel = (n * g.IH + top + kh * g.dilation_h) * g.IW + left + kw * g.dilation_w
             tap = kh * g.KW + kw
-            for ic in range(g.IC):
-                _add_product(out, x[pixel * g.IC + ic], kernel + (tap * g.IC + ic) * g.OC, g.OC)
+            for group in range(g.groups):
+                for ic in range(KC):
+                    oc = group * filters
+                    _add_product(
+                        out + oc, x[pixel * g.IC + group * KC + ic], kernel + (tap * KC + ic) * g.OC + oc, filters)
     activate(activation, out, g.OC)
 
 
 cdef void _transpose(const geometry_t* g, const real_t* kernel, real_t* transposed) noexcept nogil:
-    """Exchange the channels of the kernel: KH x KW x OC x IC."""
-    cdef Py_ssize_t tap, ic, oc
+    """Exchange the channels of the kernel: KH x KW x OC x KC."""
+    cdef Py_ssize_t tap, ic, oc, KC = g.IC // g.groups
     for tap in range(g.KH * g.KW):
         for oc in range(g.OC):
-            for ic in range(g.IC):
-                transposed[(tap * g.OC + oc) * g.IC + ic] = kernel[(tap * g.IC + ic) * g.OC + oc]
+            for ic in range(KC):
+                transposed[(tap * g.OC + oc) * KC + ic] = kernel[(tap * KC + ic) * g.OC + oc]
 
 
 cdef inline Py_ssize_t _output_at(Py_ssize_t start, Py_ssize_t stride, Py_ssize_t O) noexcept nogil:
@@ -80,16 +87,16 @@ cdef inline Py_ssize_t _output_at(Py_ssize_t start, Py_ssize_t stride, Py_ssize_
 
 
 cdef void _backward_input(
-    const geometry_t* g, const real_t* dout, const real_t* transposed, const real_t* y, real_t* dx, int activation,
-    Py_ssize_t i
+    const geometry_t* g, const real_t* dout, const real_t* transposed, const real_t* bias, const real_t* y, real_t* dx,
+    int activation, Py_ssize_t i
 ) noexcept nogil:
     """Compute the gradient of pixel i of all N * IH * IW."""
     cdef:
         Py_ssize_t n = i // (g.IH * g.IW), ih = i // g.IW % g.IH, iw = i % g.IW
-        Py_ssize_t kh, kw, oh, ow, ic, oc, pixel, tap
+        Py_ssize_t kh, kw, oh, ow, ic, oc, pixel, tap, group, KC = g.IC // g.groups, filters = g.OC // g.groups
     dx += i * g.IC
     for ic in range(g.IC):
-        dx[ic] = 0
+        dx[ic] = 0 if bias == NULL else bias[ic]
     for kh in range(g.KH):
         oh = _output_at(ih + g.pad_top - kh * g.dilation_h, g.stride_h, g.OH)
         if oh < 0:
@@ -100,18 +107,23 @@ cdef void _backward_input(
                 continue
             pixel = (n * g.OH + oh) * g.OW + ow
             tap = kh * g.KW + kw
-            for oc in range(g.OC):
-                _add_product(dx, dout[pixel * g.OC + oc], transposed + (tap * g.OC + oc) * g.IC, g.IC)
-    chain_activation(activation, y + i * g.IC, dx, g.IC)
+            for group in range(g.groups):
+                for oc in range(group * filters, (group + 1) * filters):
+                    _add_product(dx + group * KC, dout[pixel * g.OC + oc], transposed + (tap * g.OC + oc) * KC, KC)
+    if y == NULL:
+        activate(activation, dx, g.IC)
+    else:
+        chain_activation(activation, y + i * g.IC, dx, g.IC)
 
 
 cdef void _backward_kernel(
     const geometry_t* g, const real_t* x, const real_t* dout, real_t* dkernel, Py_ssize_t i
 ) noexcept nogil:
-    """Compute the gradient of row i of all KH * KW * IC, OC numbers each."""
+    """Compute the gradient of row i of all KH * KW * KC, OC numbers each."""
     cdef:
-        Py_ssize_t kh = i // (g.KW * g.IC), kw = i // g.IC % g.KW, ic = i % g.IC
-        Py_ssize_t n, oh, ow, ih, iw, oc, pixel
+        Py_ssize_t KC = g.IC // g.groups, filters = g.OC // g.groups
+        Py_ssize_t kh = i // (g.KW * KC), kw = i // KC % g.KW, ic = i % KC
+        Py_ssize_t n, oh, ow, ih, iw, oc, pixel, group
     dkernel += i * g.OC
     for oc in range(g.OC):
         dkernel[oc] = 0
@@ -125,7 +137,10 @@ cdef void _backward_kernel(
                 if iw < 0 or iw >= g.IW:
                     continue
                 pixel = (n * g.IH + ih) * g.IW + iw
-                _add_product(dkernel, x[pixel * g.IC + ic], dout + ((n * g.OH + oh) * g.OW + ow) * g.OC, g.OC)
+                for group in range(g.groups):
+                    oc = group * filters
+                    _add_product(dkernel + oc, x[pixel * g.IC + group * KC + ic],
+                                 dout + ((n * g.OH + oh) * g.OW + ow) * g.OC + oc, filters)
 
 
 cdef void _backward_bias(const geometry_t* g, const real_t* dout, real_t* dbias) noexcept nogil:
@@ -139,12 +154,17 @@ cdef void _backward_bias(const geometry_t* g, const real_t* dout, real_t* dbias)
 # --- steps -----------------------------------------------------------------------------------------
 
 
+cdef Py_ssize_t _groups(Buffer x, Buffer kernel) except -1:
+    """Return how many groups the channels of x make for the kernel."""
+    return x.shape[3] // kernel.shape[len(kernel.shape) - 2]
+
+
 cdef class Conv2DForward(Step):
     """out = act(conv(x, kernel) + bias)."""
 
     cdef:
         Buffer x       # IN (N, IH, IW, IC)
-        Buffer kernel  # IN (KH, KW, IC, OC)
+        Buffer kernel  # IN (KH, KW, KC, OC)
         Buffer bias    # IN (OC,) or None
         Buffer out     # OUT (N, OH, OW, OC)
         geometry_t g
@@ -155,7 +175,7 @@ cdef class Conv2DForward(Step):
     def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, window, str activation):
         self.x, self.kernel, self.bias, self.out = x, kernel, bias, out
         self.activation = activation_code(activation)
-        read_geometry(&self.g, x.shape, out.shape, window)
+        read_geometry(&self.g, x.shape, out.shape, window, _groups(x, kernel))
         self.pixels = self.g.N * self.g.OH * self.g.OW
         if x.dtype == "float32":
             self.loop = <forward_loop> _forward[float]
@@ -172,24 +192,27 @@ cdef class Conv2DForward(Step):
             self.loop(&self.g, self.x.data, self.kernel.data, bias, self.out.data, self.activation, pixel)
 
 
-cdef class Conv2DBackwardInput(Step):
-    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+cdef class Conv2DTransposeForward(Step):
+    """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
 
     cdef:
         Buffer dout    # IN (N, OH, OW, OC)
-        Buffer kernel  # IN (KH, KW, IC, OC)
+        Buffer kernel  # IN (KH, KW, KC, OC)
+        Buffer bias    # IN (IC,) or None
         Buffer dx      # OUT (N, IH, IW, IC)
-        Buffer y       # IN of dx's shape; or None, where there is no activation
+        Buffer y       # IN of dx's shape, or None
         geometry_t g
         int activation
         Py_ssize_t pixels
         transpose_loop transpose
         backward_input_loop loop
 
-    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
-        self.dout, self.kernel, self.dx, self.y = dout, kernel, dx, dx if y is None else y
+    def __init__(
+        self, Buffer dout, Buffer kernel, Buffer bias, Buffer dx, window, str activation, Buffer y=None
+    ):
+        self.dout, self.kernel, self.bias, self.dx, self.y = dout, kernel, bias, dx, y
         self.activation = activation_code(activation)
-        read_geometry(&self.g, dx.shape, dout.shape, window)
+        read_geometry(&self.g, dx.shape, dout.shape, window, _groups(dx, kernel))
         self.pixels = self.g.N * self.g.IH * self.g.IW
         self.workspace = kernel.nbytes  # for the kernel with its channels exchanged
         if dx.dtype == "float32":
@@ -205,8 +228,17 @@ cdef class Conv2DBackwardInput(Step):
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef Py_ssize_t pixel
+        cdef void* bias = NULL if self.bias is None else self.bias.data
+        cdef void* y = NULL if self.y is None else self.y.data
         for pixel in range(i * PIXELS, min((i + 1) * PIXELS, self.pixels)):
-            self.loop(&self.g, self.dout.data, self.work, self.y.data, self.dx.data, self.activation, pixel)
+            self.loop(&self.g, self.dout.data, self.work, bias, y, self.dx.data, self.activation, pixel)
+
+
+cdef class Conv2DBackwardInput(Conv2DTransposeForward):
+    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+
+    def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
+        super().__init__(dout, kernel, None, dx, window, activation, y)
 
 
 cdef class Conv2DBackwardKernel(Step):
@@ -215,7 +247,7 @@ cdef class Conv2DBackwardKernel(Step):
     cdef:
         Buffer x        # IN (N, IH, IW, IC)
         Buffer dout     # IN (N, OH, OW, OC)
-        Buffer dkernel  # OUT (KH, KW, IC, OC)
+        Buffer dkernel  # OUT (KH, KW, KC, OC)
         Buffer dbias    # OUT (OC,) or None
         geometry_t g
         Py_ssize_t rows
@@ -224,8 +256,8 @@ cdef class Conv2DBackwardKernel(Step):
 
     def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
         self.x, self.dout, self.dkernel, self.dbias = x, dout, dkernel, dbias
-        read_geometry(&self.g, x.shape, dout.shape, window)
-        self.rows = self.g.KH * self.g.KW * self.g.IC
+        read_geometry(&self.g, x.shape, dout.shape, window, _groups(x, dkernel))
+        self.rows = self.g.KH * self.g.KW * (self.g.IC // self.g.groups)
         if x.dtype == "float32":
             self.loop = <backward_kernel_loop> _backward_kernel[float]
             self.bias_loop = <backward_bias_loop> _backward_bias[float]
