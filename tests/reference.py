@@ -81,6 +81,36 @@ def conv2d_backward_kernel(x, dout, window):
     return dkernel
 
 
+def depthwise_conv2d(x, kernel, bias, window):
+    """out[y, x, c*M + m] = bias[c*M + m] + sum_ij padded[y*s + i*d, x*s + j*d, c] * kernel[i, j, c, m]"""
+    padded, kernel = _pad(_exact(x), window), _exact(kernel)
+    out = 0.0
+    for i, j, rows, columns in _positions(window, padded.shape[1:3]):
+        out = out + np.einsum("nyxc,cm->nyxcm", padded[:, rows, columns], kernel[i, j])
+    out = out.reshape(*out.shape[:3], -1)
+    return out if bias is None else out + _exact(bias)
+
+
+def depthwise_conv2d_backward_input(dout, kernel, window, input_hw):
+    dout, kernel = _exact(dout), _exact(kernel)
+    channels, multiplier = kernel.shape[2:]
+    dout = dout.reshape(*dout.shape[:3], channels, multiplier)
+    dpadded = _padded_zeros(dout, channels, window, input_hw)
+    for i, j, rows, columns in _positions(window, dpadded.shape[1:3]):
+        dpadded[:, rows, columns] += np.einsum("nyxcm,cm->nyxc", dout, kernel[i, j])
+    return _unpad(dpadded, window, input_hw)
+
+
+def depthwise_conv2d_backward_kernel(x, dout, window):
+    padded, dout = _pad(_exact(x), window), _exact(dout)
+    channels = padded.shape[3]
+    dout = dout.reshape(*dout.shape[:3], channels, -1)
+    dkernel = np.zeros((window.kernel_h, window.kernel_w, *dout.shape[3:]), np.result_type(padded, dout))
+    for i, j, rows, columns in _positions(window, padded.shape[1:3]):
+        dkernel[i, j] = np.einsum("nyxc,nyxcm->cm", padded[:, rows, columns], dout)
+    return dkernel
+
+
 def bias_gradient(dout):
     """Sum over all axes but the last."""
     dout = _exact(dout)

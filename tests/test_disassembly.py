@@ -21,6 +21,7 @@ LEVELS = [level for level in ("v2", "v3", "v4") if level in _native.built]
 TILED = [(level, family) for level in LEVELS for family in ("correlation", "conv2d_kernel")]
 # Multiply-adds in the loop of the largest tile: rows x 2 vectors.
 LARGEST = {"v2": 4 * 2, "v3": 6 * 2, "v4": 11 * 2}
+LARGEST_DEPTHWISE = {"v2": 4 * 2, "v3": 6 * 2, "v4": 6 * 2}
 REGISTERS = {"v2": "xmm", "v3": "ymm", "v4": "zmm"}
 
 pytestmark = [
@@ -164,6 +165,14 @@ def test_no_vector_leaves_its_register_in_the_loops_of_tiles(level, family):
 @pytest.mark.parametrize(("level", "family"), TILED)
 def test_the_largest_tile_is_there(level, family):
     assert LARGEST[level] in {loop.multiply_adds(REGISTERS[level]) for loop in tiles(level, family)}
+
+
+@pytest.mark.parametrize("family", ["depthwise", "depthwise_kernel"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_largest_depthwise_tile_stays_in_registers(level, family):
+    # The activations of the epilogue are in the same module; their loops may keep constants on the stack.
+    largest = [t for t in tiles(level, family) if t.multiply_adds(REGISTERS[level]) == LARGEST_DEPTHWISE[level]]
+    assert any(loop.spills == [] for loop in largest)
 
 
 def code(*lines):

@@ -76,6 +76,23 @@ def test_conv2d_gradients_by_hand():
 
 
 @pytest.mark.parametrize("geometry", WINDOWS, ids=str)
+def test_depthwise_is_a_convolution_with_a_block_diagonal_kernel(geometry):
+    rng = np.random.default_rng(5)
+    w, hw = window("Conv2D", *geometry), geometry[-1]
+    x, kernel, bias = integers(rng, (2, *hw, 3)), integers(rng, (*w[:2], 3, 2)), integers(rng, 6)
+    dout = integers(rng, (2, *output_size(w, hw), 6))
+    dense = np.zeros((*w[:2], 3, 6))
+    for c in range(3):
+        dense[:, :, c, 2 * c : 2 * c + 2] = kernel[:, :, c]
+    assert_same(reference.depthwise_conv2d(x, kernel, bias, w), reference.conv2d(x, dense, bias, w))
+    dx = reference.depthwise_conv2d_backward_input(dout, kernel, w, hw)
+    assert_same(dx, reference.conv2d_backward_input(dout, dense, w, hw))
+    ddense = reference.conv2d_backward_kernel(x, dout, w)
+    dkernel = np.stack([ddense[:, :, c, 2 * c : 2 * c + 2] for c in range(3)], axis=2)
+    assert_same(reference.depthwise_conv2d_backward_kernel(x, dout, w), dkernel)
+
+
+@pytest.mark.parametrize("geometry", WINDOWS, ids=str)
 def test_conv2d_equals_its_definition(geometry):
     rng = np.random.default_rng(4)
     win, hw = window("Conv2D", *geometry), geometry[-1]

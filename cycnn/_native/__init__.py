@@ -16,6 +16,8 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `conv2d_kernel`   its gradient to the kernel and the bias
 `correlation`     what they share: packed kernels, and the tiles of `tiles.pxd`
 `plain`           convolution as plain loops: float64, and the yardstick of the tiles
+`depthwise`       depthwise convolution: forward and gradient to the input
+`depthwise_kernel`  its gradient to the kernel and the bias, float32
 `pool2d`          maximum and average pooling and their gradients
 `elementwise`     activations, softmax, dropout, rescaling
 `combine`         sums, products and extremes of several arrays
@@ -69,6 +71,8 @@ NORMALIZE = ("normalize", "normalize_backward", "normalize_rows")
 FAMILIES = (
     "conv2d",
     "conv2d_kernel",
+    "depthwise",
+    "depthwise_kernel",
     "pool2d",
     "elementwise",
     "combine",
@@ -78,7 +82,8 @@ FAMILIES = (
     *NORMALIZE,
     "optimizers",
 )
-PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in ("conv2d", "conv2d_kernel")))
+TILED = ("conv2d", "conv2d_kernel", "depthwise_kernel")
+PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in TILED))
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))

@@ -252,19 +252,19 @@ cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssiz
     return (count, lowest + (count - 1) * every, -every), dilation // g, (count - 1) * (dilation // g) - nearest
 
 
-cdef class Conv2DTransposeForward(Correlations):
-    """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
+cdef class Transposed(Correlations):
+    """The transpose of a convolution, of which a correlation computes every phase of the stride."""
 
     cdef ScatterInput scatter  # does it instead where channels are few
 
-    def __init__(
+    cdef _divide_phases(
         self,
         Buffer dout,    # IN  (N, OH, OW, OC)
         Buffer kernel,  # IN  (KH, KW, IC / groups, OC)
         Buffer bias,    # IN  (IC,) or None
         Buffer dx,      # OUT (N, IH, IW, IC)
         window, str activation,
-        Buffer y=None,  # IN  of dx's shape, or None
+        Buffer y,       # IN  of dx's shape, or None
     ):
         cdef Py_ssize_t groups = dx.shape[3] // kernel.shape[len(kernel.shape) - 2]
         if dx.shape[3] <= FEW and groups == 1:
@@ -302,8 +302,15 @@ cdef class Conv2DTransposeForward(Correlations):
             Correlations.run(self)
 
 
-cdef class Conv2DBackwardInput(Conv2DTransposeForward):
+cdef class Conv2DBackwardInput(Transposed):
     """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
-        super().__init__(dout, kernel, None, dx, window, activation, y)
+        self._divide_phases(dout, kernel, None, dx, window, activation, y)
+
+
+cdef class Conv2DTransposeForward(Transposed):
+    """out = act(the transpose of the convolution applied to x, + bias)."""
+
+    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, window, str activation):
+        self._divide_phases(x, kernel, bias, out, window, activation, None)

@@ -143,6 +143,28 @@ cdef void _backward_kernel(
                                  dout + ((n * g.OH + oh) * g.OW + ow) * g.OC + oc, filters)
 
 
+cdef void _depthwise_backward_kernel(
+    const geometry_t* g, const real_t* x, const real_t* dout, real_t* dkernel, Py_ssize_t i
+) noexcept nogil:
+    """Compute the gradient of tap i of all KH * KW: OC numbers, some for each channel of x."""
+    cdef Py_ssize_t M = g.OC // g.IC, n, oh, ow, ih, iw, ic, oc
+    dkernel += i * g.OC
+    for oc in range(g.OC):
+        dkernel[oc] = 0
+    for n in range(g.N):
+        for oh in range(g.OH):
+            ih = oh * g.stride_h - g.pad_top + i // g.KW * g.dilation_h
+            if ih < 0 or ih >= g.IH:
+                continue
+            for ow in range(g.OW):
+                iw = ow * g.stride_w - g.pad_left + i % g.KW * g.dilation_w
+                if iw < 0 or iw >= g.IW:
+                    continue
+                for ic in range(g.IC):
+                    _add_product(dkernel + ic * M, x[((n * g.IH + ih) * g.IW + iw) * g.IC + ic],
+                                 dout + ((n * g.OH + oh) * g.OW + ow) * g.OC + ic * M, M)
+
+
 cdef void _backward_bias(const geometry_t* g, const real_t* dout, real_t* dbias) noexcept nogil:
     cdef Py_ssize_t i, oc
     for oc in range(g.OC):
@@ -192,7 +214,7 @@ cdef class Conv2DForward(Step):
             self.loop(&self.g, self.x.data, self.kernel.data, bias, self.out.data, self.activation, pixel)
 
 
-cdef class Conv2DTransposeForward(Step):
+cdef class Transposed(Step):
     """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
 
     cdef:
@@ -207,9 +229,7 @@ cdef class Conv2DTransposeForward(Step):
         transpose_loop transpose
         backward_input_loop loop
 
-    def __init__(
-        self, Buffer dout, Buffer kernel, Buffer bias, Buffer dx, window, str activation, Buffer y=None
-    ):
+    cdef _read(self, Buffer dout, Buffer kernel, Buffer bias, Buffer dx, window, str activation, Buffer y):
         self.dout, self.kernel, self.bias, self.dx, self.y = dout, kernel, bias, dx, y
         self.activation = activation_code(activation)
         read_geometry(&self.g, dx.shape, dout.shape, window, _groups(dx, kernel))
@@ -234,35 +254,39 @@ cdef class Conv2DTransposeForward(Step):
             self.loop(&self.g, self.dout.data, self.work, bias, y, self.dx.data, self.activation, pixel)
 
 
-cdef class Conv2DBackwardInput(Conv2DTransposeForward):
+cdef class Conv2DBackwardInput(Transposed):
     """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
-        super().__init__(dout, kernel, None, dx, window, activation, y)
+        self._read(dout, kernel, None, dx, window, activation, y)
 
 
-cdef class Conv2DBackwardKernel(Step):
+cdef class Conv2DTransposeForward(Transposed):
+    """out = act(the transpose of the convolution applied to x, + bias)."""
+
+    def __init__(self, Buffer x, Buffer kernel, Buffer bias, Buffer out, window, str activation):
+        self._read(x, kernel, bias, out, window, activation, None)
+
+
+cdef class BackwardKernel(Step):
     """dkernel = the sum of the products of pixels and gradients, dbias = the sum of the gradients."""
 
     cdef:
         Buffer x        # IN (N, IH, IW, IC)
         Buffer dout     # IN (N, OH, OW, OC)
-        Buffer dkernel  # OUT (KH, KW, KC, OC)
+        Buffer dkernel  # OUT (KH, KW, KC, OC), or of a depthwise convolution (KH, KW, IC, OC / IC)
         Buffer dbias    # OUT (OC,) or None
         geometry_t g
         Py_ssize_t rows
         backward_kernel_loop loop
         backward_bias_loop bias_loop
 
-    def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
+    cdef _read(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window, Py_ssize_t groups):
         self.x, self.dout, self.dkernel, self.dbias = x, dout, dkernel, dbias
-        read_geometry(&self.g, x.shape, dout.shape, window, _groups(x, dkernel))
-        self.rows = self.g.KH * self.g.KW * (self.g.IC // self.g.groups)
+        read_geometry(&self.g, x.shape, dout.shape, window, groups)
         if x.dtype == "float32":
-            self.loop = <backward_kernel_loop> _backward_kernel[float]
             self.bias_loop = <backward_bias_loop> _backward_bias[float]
         else:
-            self.loop = <backward_kernel_loop> _backward_kernel[double]
             self.bias_loop = <backward_bias_loop> _backward_bias[double]
 
     cdef void run(self) noexcept nogil:
@@ -274,3 +298,27 @@ cdef class Conv2DBackwardKernel(Step):
             self.loop(&self.g, self.x.data, self.dout.data, self.dkernel.data, i)
         else:
             self.bias_loop(&self.g, self.dout.data, self.dbias.data)
+
+
+cdef class Conv2DBackwardKernel(BackwardKernel):
+    """The gradient of a convolution's kernel, a task for each tap and channel."""
+
+    def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
+        self._read(x, dout, dkernel, dbias, window, _groups(x, dkernel))
+        self.rows = self.g.KH * self.g.KW * (self.g.IC // self.g.groups)
+        if x.dtype == "float32":
+            self.loop = <backward_kernel_loop> _backward_kernel[float]
+        else:
+            self.loop = <backward_kernel_loop> _backward_kernel[double]
+
+
+cdef class DepthwiseConv2DBackwardKernel(BackwardKernel):
+    """The gradient of a depthwise convolution's kernel, a task for each tap."""
+
+    def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
+        self._read(x, dout, dkernel, dbias, window, 1)
+        self.rows = self.g.KH * self.g.KW
+        if x.dtype == "float32":
+            self.loop = <backward_kernel_loop> _depthwise_backward_kernel[float]
+        else:
+            self.loop = <backward_kernel_loop> _depthwise_backward_kernel[double]
