@@ -287,6 +287,7 @@ MESSAGES = (
         "BatchNormalization: `synchronized` must be False",
     ),
     (lambda: layers.BatchNormalization(renorm=True), ValueError, "BatchNormalization: `renorm` must be False"),
+    (lambda: layers.BatchNormalization(renorm_clipping={}), ValueError, "`renorm_clipping` must be None"),
     (lambda: layers.BatchNormalization(axis="last"), TypeError, "BatchNormalization: `axis` must be an int"),
     (lambda: layers.BatchNormalization(momentum=2), ValueError, "`momentum` must be a finite number in [0, 1]"),
     (lambda: layers.BatchNormalization(epsilon=-1), ValueError, "`epsilon` must be a finite number of at least 0"),

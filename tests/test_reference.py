@@ -275,3 +275,52 @@ def test_softmax_gradient_equals_finite_differences():
     dx = reference.softmax_backward(dout, reference.softmax(x))
     quotient = difference(lambda v: (reference.softmax(v) * dout).sum(), x, direction)
     np.testing.assert_allclose((dx * direction).sum(), quotient, rtol=1e-8)
+
+
+# --- normalisation ------------------------------------------------------------------------------
+
+
+def differences(function, x, dout, step=1e-6):
+    """Return the gradient of sum(function(x) * dout) by central differences."""
+    gradient = np.zeros_like(x)
+    for place in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place] += step
+        down[place] -= step
+        gradient[place] = ((function(up) - function(down)) * dout).sum() / (2 * step)
+    return gradient
+
+
+def test_moments_of_known_numbers():
+    mean, variance = reference.moments([[1.0, 2.0], [3.0, 2.0]], axis=0)
+    assert mean.tolist() == [2, 2] and variance.tolist() == [1, 0]
+
+
+def test_group_norm_backward_agrees_with_differences():
+    rng = np.random.default_rng(3)
+    x, dout, gamma = rng.standard_normal((2, 3, 4)), rng.standard_normal((2, 3, 4)), rng.standard_normal(4)
+
+    def normalise(x, gamma=gamma):
+        grouped = x.reshape(2, 3, 2, 2)
+        centered = grouped - grouped.mean(axis=(1, 3), keepdims=True)
+        return (centered / np.sqrt((centered**2).mean(axis=(1, 3), keepdims=True) + 0.1)).reshape(x.shape) * gamma
+
+    dx, dgamma, dbeta = reference.group_norm_backward(x, dout, gamma, 2, 0.1)
+    np.testing.assert_allclose(dx, differences(normalise, x, dout), atol=1e-8)
+    np.testing.assert_allclose(dgamma, differences(lambda g: normalise(x, g), gamma, dout), atol=1e-8)
+    np.testing.assert_allclose(dbeta, dout.sum(axis=(0, 1)))
+
+
+@pytest.mark.parametrize("centered", (True, False))
+def test_row_norm_backward_agrees_with_differences(centered):
+    rng = np.random.default_rng(4)
+    x, dout, gamma = rng.standard_normal((3, 5)), rng.standard_normal((3, 5)), rng.standard_normal(5)
+    options = (centered, 0.2, 0.1, np.inf)
+    dx, dgamma, dbeta = reference.row_norm_backward(x, dout, gamma, *options)
+    np.testing.assert_allclose(
+        dx, differences(lambda x: reference.row_norm(x, gamma, None, *options), x, dout), atol=1e-8
+    )
+    np.testing.assert_allclose(
+        dgamma, differences(lambda g: reference.row_norm(x, g, None, *options), gamma, dout), atol=1e-8
+    )
+    np.testing.assert_allclose(dbeta, dout.sum(axis=0))

@@ -56,8 +56,8 @@ class Normalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer, owner=owner, name="gamma_initializer")
         self.beta_regularizer = regularizers.get(beta_regularizer, owner=owner, name="beta_regularizer")
         self.gamma_regularizer = regularizers.get(gamma_regularizer, owner=owner, name="gamma_regularizer")
-        self.beta_constraint = _no_constraint(owner, "beta_constraint", beta_constraint)
-        self.gamma_constraint = _no_constraint(owner, "gamma_constraint", gamma_constraint)
+        self.beta_constraint = _nothing(owner, "beta_constraint", beta_constraint)
+        self.gamma_constraint = _nothing(owner, "gamma_constraint", gamma_constraint)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
 
@@ -85,7 +85,7 @@ class Normalization(Layer):
                 raise ValueError(message(self.owner, "input_shape", rule, received("its end", shape)))
 
 
-def _no_constraint(owner: str, name: str, value: object) -> Any:
+def _nothing(owner: str, name: str, value: object) -> Any:
     if value is not None:
         raise ValueError(message(owner, name, "be None", received(name, value)))
     return value
@@ -129,6 +129,8 @@ class BatchNormalization(Normalization):
         Not supported.
     renorm, synchronized : {False}
         Batch renormalisation and several devices are not supported.
+    renorm_clipping, renorm_momentum : None, float
+        Of batch renormalisation: without effect.
     **base
         `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
@@ -159,6 +161,8 @@ class BatchNormalization(Normalization):
         "moving_mean_initializer",
         "moving_variance_initializer",
         "renorm",
+        "renorm_clipping",
+        "renorm_momentum",
         "synchronized",
     )
 
@@ -173,6 +177,8 @@ class BatchNormalization(Normalization):
         moving_mean_initializer: object = "zeros",
         moving_variance_initializer: object = "ones",
         renorm: bool = False,
+        renorm_clipping: None = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **more: Any,
     ) -> None:
@@ -191,6 +197,8 @@ class BatchNormalization(Normalization):
         for name in ("renorm", "synchronized"):
             if getattr(self, name):
                 raise ValueError(message(owner, name, "be False", received(name, True)))
+        self.renorm_clipping = _nothing(owner, "renorm_clipping", renorm_clipping)
+        self.renorm_momentum = validation.number(owner, "renorm_momentum", renorm_momentum, 0, 1)
         self.moving_mean: Variable | None = None
         self.moving_variance: Variable | None = None
 

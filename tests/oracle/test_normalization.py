@@ -171,6 +171,7 @@ def test_layer_agrees_with_keras(row):
 )
 def test_defaults_are_keras_defaults(name):
     ours, theirs = getattr(layers, name)().get_config(), getattr(keras.layers, name)().get_config()
+    assert ours.keys() == theirs.keys()
     for argument in ours.keys() - {"name", "dtype", "axis"}:
         value = theirs[argument]
         expected = value["class_name"] if isinstance(value, dict) else value
