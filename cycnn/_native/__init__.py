@@ -20,6 +20,9 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `depthwise_kernel`  its gradient to the kernel and the bias, float32
 `pool2d`          maximum and average pooling and their gradients
 `elementwise`     activations, softmax, dropout, rescaling
+`adjust`          contrast, brightness and normalization
+`affine`          images rotated, shifted and scaled
+`augment`         flips, crops, erased rectangles, mixtures; random numbers for each image
 `combine`         sums, products and extremes of several arrays
 `rearrange`       copies, sums and fills through strides
 `resize`          weighted sums along rows and columns: resized images
@@ -75,6 +78,9 @@ FAMILIES = (
     "depthwise_kernel",
     "pool2d",
     "elementwise",
+    "adjust",
+    "affine",
+    "augment",
     "combine",
     "rearrange",
     "resize",
