@@ -163,6 +163,32 @@ def number(
     return result
 
 
+def interval(
+    owner: str, name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> tuple[float, float]:
+    """Return bounds (lower, upper), given in any order, between `low` and `high`.
+
+    Where both of these are finite, a single number f stands for -f, or `low` if that is larger, and f.
+    `above` says that `low` itself is not allowed.
+    """
+    pair = isinstance(value, (tuple, list))
+    leaves: tuple[Any, ...] = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    bounded = math.isfinite(low) and math.isfinite(high)
+    rule = "be a pair of finite numbers"
+    if bounded:
+        rule = f"be a number in {'(' if above else '['}{low:g}, {high:g}], or a pair of them"
+    if not all(isinstance(leaf, Real) and not isinstance(leaf, bool) for leaf in leaves) or not (pair or bounded):
+        raise TypeError(message(owner, name, rule, received(name, value)))
+    inside = all(low <= leaf <= high and math.isfinite(leaf) and not (above and leaf == low) for leaf in leaves)
+    if not inside or (pair and len(leaves) != 2):
+        raise ValueError(message(owner, name, rule, received(name, value)))
+    if pair:
+        lower, upper = sorted(map(float, leaves))
+        return lower, upper
+    size = abs(float(leaves[0]))
+    return max(-size, low), size
+
+
 def seed(owner: str, value: object) -> int | None:
     """Return a seed: None, or an int that fits into 64 bits without a sign."""
     rule = "be None or a non-negative int less than 2**64"

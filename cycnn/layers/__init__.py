@@ -1,6 +1,7 @@
 """Layers, with Keras's names, arguments, defaults and order of weights.
 
 `base`            what all layers share: parameters, shapes, configuration
+`augmentation`    random flips, rotations, translations, zooms and crops of training images
 `convolutional`   Conv2D
 `pooling`         maximum and average over windows and over whole images
 `normalization`   batch and group normalization
@@ -13,6 +14,9 @@
 `padding`         zeros around images and sequences, and cropping
 `reshaping`       other shapes and orders, repetition
 `merging`         layers of several inputs: sums, products, extremes, concatenation
+`photometric`     random contrast, brightness and erasing of training images
+`mixing`          MixUp and CutMix: batches of images and labels mixed with themselves
+`preprocessing`   Rescaling, Normalization
 
 Images are ``(batch, height, width, channels)``.
 """
@@ -22,19 +26,22 @@ from typing import Any
 from ..validation import message, received
 from ..variable import Variable
 from .activations import ReLU, Softmax
+from .augmentation import RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input, InputLayer
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from .mixing import CutMix, MixUp
 from .normalization import BatchNormalization, GroupNormalization
 from .padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from .photometric import RandomBrightness, RandomContrast, RandomErasing
 from .pooling import (
     AveragePooling2D,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     MaxPooling2D,
 )
-from .preprocessing import Rescaling
+from .preprocessing import Normalization, Rescaling
 from .regularization import Dropout
 from .reshaping import Permute, RepeatVector, Reshape, UpSampling1D, UpSampling2D
 from .resizing import CenterCrop, Resizing
@@ -58,6 +65,7 @@ __all__ = [
     "Conv2D",
     "Cropping1D",
     "Cropping2D",
+    "CutMix",
     "Dense",
     "Dropout",
     "Flatten",
@@ -74,9 +82,19 @@ __all__ = [
     "MaxPooling2D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "Multiply",
+    "Normalization",
     "Permute",
     "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",

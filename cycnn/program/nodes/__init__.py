@@ -9,6 +9,7 @@ fused into the node that made it: `emit.chain(x)` tells which activation the ste
 for, and `emit.finish` does it in a pass of its own for steps that cannot.
 """
 
+from cycnn.program.nodes.augmentation import Adjust, Affine, Crop, CropAndResize, Drawing, Erase, Flip, Standardize
 from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
@@ -20,15 +21,21 @@ from cycnn.program.nodes.rearranging import Crop, Pad, Permute, Repeat, Resize, 
 
 __all__ = [
     "Activation",
+    "Adjust",
+    "Affine",
     "AveragePool2D",
     "BatchNorm",
     "Combine",
     "Concatenate",
     "Conv2D",
     "Crop",
+    "CropAndResize",
     "Dense",
+    "Drawing",
     "Dropout",
+    "Erase",
     "Extreme",
+    "Flip",
     "FrozenBatchNorm",
     "GroupNorm",
     "Loss",
@@ -45,5 +52,6 @@ __all__ = [
     "RowNorm",
     "Softmax",
     "SquaredLoss",
+    "Standardize",
     "Sum",
 ]
