@@ -176,7 +176,7 @@ cdef class Standardize(Step):
         normalize_loop normalize
 
     def __init__(
-        self, Buffer x, Buffer mean, Buffer variance, Buffer index, Buffer out, bint invert=False, bint shift=True
+        self, Buffer x, Buffer mean, Buffer variance, Buffer index, Buffer out, bint invert, bint shift
     ):
         self.x, self.mean, self.variance, self.index, self.out = x, mean, variance, index, out
         self.invert, self.shift = invert, shift

@@ -158,7 +158,7 @@ class Standardize(Node):
         self.invert = invert
 
     def forward(self, emit: Emission) -> None:
-        emit("Standardize", self.inputs[0], *self.statistics, self.out, self.invert)
+        emit("Standardize", self.inputs[0], *self.statistics, self.out, self.invert, True)
 
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs
