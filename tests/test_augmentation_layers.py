@@ -46,10 +46,7 @@ def restore_threads():
 def augment(layer, x, step=0, dtype="float32"):
     """Return what a layer makes of a batch in a step of training."""
     model = Sequential([Input(x.shape[1:], dtype=dtype), layer])
-    lowered = model._lower("call", len(x), x.dtype.name)
-    lowered.key[1] = step
-    lowered.run([x])
-    return lowered.outputs[0].copy()
+    return model.compute(x, training=True, step=step)
 
 
 # --- augmentation ----------------------------------------------------------------------------------
@@ -105,6 +102,28 @@ def test_without_a_seed_the_process_wide_generator_decides(rng, make):
         outs.append(augment(layer, x))
         assert layer.get_config()["seed"] is None
     assert_same(*outs)
+
+
+@every_augmentation
+def test_a_layer_called_on_arrays_augments_and_draws_anew(rng, make):
+    x, layer = integers(rng, (50, *SHAPE)), make(seed=3)
+    first = layer(x)
+    assert_same(first, augment(make(seed=3), x, step=1))
+    assert_same(layer(x, training=True), augment(make(seed=3), x, step=2))
+    still = layer(x, training=False)
+    assert_same(layer(x), augment(make(seed=3), x, step=3))
+    assert_same(still, Sequential([Input(SHAPE), make()]).predict(x, verbose=0))
+
+
+def test_a_pipeline_is_a_model_and_part_of_others(rng):
+    x = rng.integers(0, 9, (40, *SHAPE)).astype("uint8")
+    pipeline = Sequential([layers.RandomFlip(seed=1), layers.RandomRotation(0.1, seed=1)])
+    out = pipeline(x, training=True)
+    assert out.shape == x.shape and np.any(out != x)
+    assert_same(pipeline(x), x.astype("float32"))
+    model = Sequential([Input(SHAPE), pipeline, layers.Rescaling(1 / 9), layers.Flatten(), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    model.fit(x, rng.standard_normal((40, 2)), verbose=0)
 
 
 @every_augmentation

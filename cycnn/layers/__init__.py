@@ -1,7 +1,8 @@
 """Layers, with Keras's names, arguments, defaults and order of weights.
 
 `base`            what all layers share: parameters, shapes, configuration
-`augmentation`    random flips, rotations, translations, zooms and crops of training images
+`augmentation`    random flips and crops of training images
+`affine`          random rotations, translations and zooms of training images
 `convolutional`   Conv2D
 `pooling`         maximum and average over windows and over whole images
 `normalization`   batch and group normalization
@@ -26,7 +27,8 @@ from typing import Any
 from ..validation import message, received
 from ..variable import Variable
 from .activations import ReLU, Softmax
-from .augmentation import RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from .affine import RandomRotation, RandomTranslation, RandomZoom
+from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input, InputLayer

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import validation
 from .._native import Buffer, kernels, run_step
 from ..randomness import default_rng
+from ..tensor import Tensor
 from ..validation import message, received
 from .base import Layer, Shape, channels_last
 
@@ -35,7 +36,7 @@ class _Mixing(Layer):
         self._drawn_seed = self.seed
         self._calls = 0
 
-    def __call__(self, data: Any, training: bool = True) -> Any:
+    def __call__(self, data: Any, *, training: bool = True) -> Any:
         """Return a batch of the same structure, mixed.
 
         Parameters
@@ -57,6 +58,8 @@ class _Mixing(Layer):
             If `data` is something else.
         """
         names = ("images", "labels")
+        if isinstance(data, Tensor):
+            return super().__call__(data)  # which says that this is not possible
         pair = isinstance(data, (tuple, list))
         if pair and len(data) != 2:
             raise ValueError(

@@ -129,8 +129,7 @@ class Normalization(Layer):
         return input_shape
 
     def lower(self, graph: Graph, x: Value) -> Value:
-        if x.dtype != graph.dtype:
-            x = graph.add(nodes.Rescale(x, 1.0, 0.0))
+        x = graph.floats(x)
         kept = self._kept((None, *x.shape[1:]))
         shape = tuple(x.shape[axis] for axis in kept)
         mean: Variable | Buffer | None = self.adapt_mean

@@ -9,7 +9,7 @@ fused into the node that made it: `emit.chain(x)` tells which activation the ste
 for, and `emit.finish` does it in a pass of its own for steps that cannot.
 """
 
-from cycnn.program.nodes.augmentation import Adjust, Affine, Crop, CropAndResize, Drawing, Erase, Flip, Standardize
+from cycnn.program.nodes.augmentation import Adjust, Affine, CropAtRandom, Drawing, Erase, Flip, Standardize
 from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
@@ -29,7 +29,7 @@ __all__ = [
     "Concatenate",
     "Conv2D",
     "Crop",
-    "CropAndResize",
+    "CropAtRandom",
     "Dense",
     "Drawing",
     "Dropout",

@@ -82,7 +82,7 @@ class Affine(Node):
         emit("AffineTransform", x, self.coefficients, self.out, *self.resampling)
 
 
-class Crop(Node):
+class CropAtRandom(Node):
     """A part of every image, at a place that is drawn once for all of them."""
 
     def __init__(self, x: Value, shape: Shape, drawing: Drawing) -> None:
@@ -92,28 +92,6 @@ class Crop(Node):
     def forward(self, emit: Emission) -> None:
         self.drawing.forward(emit)
         emit("CropImages", self.inputs[0], self.drawing.out, self.out)
-
-
-class CropAndResize(Node):
-    """The middle part, of the given height and width, of every image, resized with bilinear interpolation."""
-
-    def __init__(self, x: Value, shape: Shape, height: int, width: int) -> None:
-        super().__init__(shape, x)
-        top, left = (x.shape[1] - height) // 2, (x.shape[2] - width) // 2
-        self.corner = Buffer.of(np.array([[top, left]], np.float64))
-        self.middle = Value((x.shape[0], height, width, x.shape[3]), x.dtype)
-        down, across = height / shape[1], width / shape[2]
-        # Centres of pixels fall on centres: (o + 1/2) scale - 1/2.
-        coefficients = [[across, 0, across / 2 - 0.5, 0, down, down / 2 - 0.5]]
-        self.coefficients = Buffer.of(np.array(coefficients, np.float32))
-
-    def forward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        if self.middle.shape == self.shape:
-            emit("CropImages", x, self.corner, self.out)
-        else:
-            emit("CropImages", x, self.corner, self.middle)
-            emit("AffineTransform", self.middle, self.coefficients, self.out, "bilinear", "nearest", 0.0)
 
 
 class Adjust(Node):
