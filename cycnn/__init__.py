@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .gradient_check import check_gradients
     from .layers import Input
     from .models import Model, Sequential
+    from .saving import load_model
     from .tensor import Tensor
 
 __version__ = "0.1.0"
@@ -50,11 +51,13 @@ __all__ = [
     "get_num_threads",
     "initializers",
     "layers",
+    "load_model",
     "losses",
     "metrics",
     "models",
     "ops",
     "optimizers",
+    "saving",
     "set_num_threads",
     "show_config",
     "utils",
@@ -65,6 +68,7 @@ _HOMES = {
     "Model": "models",
     "Sequential": "models",
     "Tensor": "tensor",
+    "load_model": "saving",
     "check_gradients": "gradient_check",
     "get_num_threads": "config",
     "set_num_threads": "config",

@@ -55,6 +55,7 @@ class Execution:
         self.loss: Any = None
         self.objectives: list[Objective] = []
         self.chosen_metrics: list[tuple[int, Any, bool]] = []
+        self.compiled_with: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
         self._resume: dict[str, Any] | None = None  # where in an epoch to go on, set by a callback

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class Trainer(Execution):
     """Base of models: how they are trained, evaluated and used."""
 
+    compile_arguments = ("loss", "loss_weights", "metrics", "weighted_metrics")
+
     def compile(
         self,
         optimizer: str | Optimizer = "rmsprop",
@@ -65,12 +67,8 @@ class Trainer(Execution):
         watched = chosen_metrics(metrics, weighted_metrics, names, goals)
         self.optimizer, self.objectives, self.chosen_metrics = chosen, goals, watched
         self.loss = goals[0].loss if len(goals) == 1 else loss
-        self.compiled_with = {
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-        }
+        told = (loss, loss_weights, metrics, weighted_metrics)
+        self.compiled_with = dict(zip(self.compile_arguments, told, strict=True))
         self._forget_programs()
 
     def fit(

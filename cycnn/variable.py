@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,6 +100,33 @@ class Variable:
 
     def __repr__(self) -> str:
         return f"<Variable {self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+_budget: ContextVar[list[int] | None] = ContextVar("budget", default=None)
+
+
+@contextmanager
+def limited_weights(elements: int) -> Iterator[None]:
+    """Context in which parameters of no more numbers than these can be made, and are made as zeros.
+
+    What a file describes is then no larger than what it holds.
+    """
+    token = _budget.set([elements])
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def spend(owner: str, shape: tuple[int, ...]) -> bool:
+    """Count a new parameter where there is a limit, or raise ValueError; return whether there is one."""
+    budget = _budget.get()
+    if budget is None:
+        return False
+    budget[0] -= prod(shape)
+    if budget[0] < 0:
+        raise ValueError(message(owner, "shape", "be that of values in the file", received("shape", shape)))
+    return True
 
 
 def assign_all(owner: str, variables: list[Variable], weights: object) -> None:

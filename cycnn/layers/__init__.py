@@ -32,6 +32,7 @@ from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input, InputLayer
+from .custom import PythonLayer
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .mixing import CutMix, MixUp
 from .normalization import BatchNormalization, GroupNormalization
@@ -88,6 +89,7 @@ __all__ = [
     "Multiply",
     "Normalization",
     "Permute",
+    "PythonLayer",
     "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",

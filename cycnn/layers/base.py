@@ -22,7 +22,7 @@ from .. import initializers, regularizers, validation
 from ..shapes import check_size
 from ..tensor import Call, Tensor, call_layer
 from ..validation import message, received
-from ..variable import Variable, assign_all
+from ..variable import Variable, assign_all, spend
 
 if TYPE_CHECKING:
     from ..program import Graph
@@ -239,6 +239,8 @@ class Layer:
             What brings it back into bounds after each update.
         """
         initializer = initializers.get(initializer, owner=self.owner, name=f"{name}_initializer")
+        if spend(self.owner, shape):
+            initializer = np.zeros
         value = np.array(initializer(shape, dtype=self.dtype), dtype=self.dtype, order="C")
         if value.shape != shape:
             rule = f"return an array of the shape {shape}"

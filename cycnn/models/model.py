@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from numpy.typing import NDArray
 
 from .. import layers as layers_module
-from .. import summary, validation
+from .. import saving, summary, validation
 from ..layers.base import Layer, Shape
 from ..layers.core import InputLayer
 from ..tensor import Call, Tensor, trace
@@ -339,6 +339,18 @@ class Model(Trainer, Layer):
     def to_json(self) -> str:
         """Return the layers and their wiring as JSON, for `model_from_json`."""
         return json.dumps(layers_module.serialize(self))
+
+    def save(self, path: saving.Path, *, include_optimizer: bool = True) -> None:
+        """Save the model as one file, as `cycnn.saving.save_model` does."""
+        saving.save_model(self, path, include_optimizer=include_optimizer)
+
+    def save_weights(self, path: saving.Path) -> None:
+        """Save the parameters alone."""
+        saving.save_weights(self, path)
+
+    def load_weights(self, path: saving.Path, *, skip_mismatch: bool = False) -> None:
+        """Set the parameters from a file, found by name, as `cycnn.saving.load_weights` does."""
+        saving.load_weights(self, path, skip_mismatch=skip_mismatch)
 
     def astype(self, dtype: str) -> Self:
         """Return a copy of the model that computes in another type, "float32" or "float64"."""

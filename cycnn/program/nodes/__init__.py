@@ -17,6 +17,7 @@ from cycnn.program.nodes.losses import Loss, Penalty, SquaredLoss
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
 from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
+from cycnn.program.nodes.python import PythonCall
 from cycnn.program.nodes.rearranging import Crop, Pad, Permute, Repeat, Resize, Round
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Penalty",
     "Permute",
     "Product",
+    "PythonCall",
     "Repeat",
     "Rescale",
     "Resize",
