@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import validation
+from .models import Model
 
 if TYPE_CHECKING:
     from .layers.base import Layer
+
+
+class Part(Model):
+    """A model that computes a part of another, or one layer, and leaves the names of layers to that other."""
+
+    def _settle_names(self, layers: list[Layer]) -> None:
+        """Names are settled in the user's model."""
 
 
 def call_on_arrays(layer: Layer, inputs: Any, training: bool) -> Any:
@@ -24,11 +32,6 @@ def call_on_arrays(layer: Layer, inputs: Any, training: bool) -> Any:
         Random layers draw anew at each call.
     """
     from .layers import Input
-    from .models import Model
-
-    class _OneLayer(Model):
-        def _settle_names(self, layers: list[Layer]) -> None:
-            """The layer gets its name in a model of the user's."""
 
     nested = isinstance(inputs, (list, tuple)) and all(hasattr(x, "__array__") for x in inputs)
     arrays = [validation.any_array(layer.owner, "inputs", x) for x in (inputs if nested else [inputs])]
@@ -38,7 +41,7 @@ def call_on_arrays(layer: Layer, inputs: Any, training: bool) -> Any:
         tensors = [Input(shape, dtype=layer.dtype) for shape in shapes]
         outputs = layer(tensors if nested else tensors[0])
         layer.calls.pop()  # nothing is to be drawn from it
-        kept = vars(layer)["_eager"] = [shapes, _OneLayer(tensors if nested else tensors[0], outputs), 0]
+        kept = vars(layer)["_eager"] = [shapes, Part(tensors if nested else tensors[0], outputs), 0]
     model = kept[1]
     kept[2] += training
     result = model.compute(arrays, training=training, step=kept[2])

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .adapters import Batch
-from .callbacks import CallbackList, History
+from .callbacks import Callback, CallbackList, History
 from .feeding import first_batch
 from .interrupts import AtomicStep
 from .layers.base import Layer, Shape
 from .meter import Meter, Objective
+from .program.lowered import NotFinite
 from .randomness import default_rng
 from .sources import Source
 from .variable import Variable
@@ -58,7 +59,11 @@ class Execution:
         self.compiled_with: dict[str, Any] = {}
         self.history: History | None = None
         self.stop_training = False
-        self._resume: dict[str, Any] | None = None  # where in an epoch to go on, set by a callback
+        self.running_callbacks: list[Callback] = []
+        self.guarded = False  # whether steps stop before numbers that are not finite reach the parameters
+        self.not_finite: str | None = None
+        self._first_epoch = 0
+        self._resume: dict[str, Any] | None = None  # where in the first epoch to go on
         self._new_programs()
 
     @property
@@ -93,11 +98,13 @@ class Execution:
         resume, self._resume = self._resume, None
         events.notify("on_epoch_begin", epoch)
         count = source.shuffled if shuffle else None
-        self.epoch_rng = resume["rng"] if resume else default_rng().bit_generator.state
+        self.epoch_rng: Any = resume["order"] if resume else default_rng().bit_generator.state
         if resume:
-            default_rng().bit_generator.state = resume["rng"]
+            default_rng().bit_generator.state = resume["order"]
             meter.set_state(resume["meter"])
         order = default_rng().permutation(count) if count is not None else None
+        if resume:
+            default_rng().bit_generator.state = resume["rng"]
         self.epoch_meter = meter
         for i, batch in enumerate(source.batches(order)):
             if resume and i < resume["batch"]:
@@ -159,11 +166,32 @@ class Execution:
                 lowered.key[1] = self.optimizer.iterations
             try:
                 self.run_program(lowered, batch)
-            except BaseException:
+            except BaseException as error:
                 if mode == "train" and self.optimizer is not None:
                     self.optimizer.iterations -= 1
-                raise
+                if not isinstance(error, NotFinite):
+                    raise
+                self.not_finite = str(error) or self._first_not_finite(batch) or "the loss"
             meter.update(batch, lowered)
+
+    def _first_not_finite(self, batch: Batch) -> str | None:
+        """Return the name of the first layer whose output for a batch is not finite."""
+        from .eager import Part
+
+        model = cast("Model", self)
+        calls = model.drawn_calls
+        if not np.all([np.isfinite(x).all() for x in batch.x]):
+            return "the data"
+        part = Part(model.inputs, [tensor for call in calls for tensor in call.outputs])
+        step = 0 if self.optimizer is None else self.optimizer.iterations + 1
+        outputs = part.compute(batch.x if len(batch.x) > 1 else [batch.x[0]], training=True, step=step)
+        names = [call.layer.name for call in calls for _ in call.outputs]
+        bad = (name for name, output in zip(names, outputs, strict=True) if not np.isfinite(output).all())
+        return next((f"the output of {name!r}" for name in bad), None)
+
+    def start_at(self, epoch: int, place: dict[str, Any] | None) -> None:
+        """Let `fit`, which is beginning, begin elsewhere: at an epoch, and at a place in it."""
+        self._first_epoch, self._resume = epoch, place
 
     @staticmethod
     def run_program(lowered: Lowered, batch: Batch) -> None:
@@ -178,7 +206,7 @@ class Execution:
         dtypes = tuple(array.dtype.name for array in batch.x)
         weighted = batch.weight is not None and mode not in ("predict", "call")
         # A forked child makes its own: threads that it does not have may hold the locks of its parent's for ever.
-        key = (mode, len(batch.x[0]), dtypes, weighted, trainable, os.getpid())
+        key = (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, os.getpid())
         lowered = self._programs.pop(key, None) or self._lower(mode, len(batch.x[0]), dtypes, weighted)
         self._programs[key] = lowered
         while len(self._programs) > _PROGRAMS_KEPT:
@@ -197,7 +225,8 @@ class Execution:
         """Share no program with the model that this one was copied from."""
         self._programs: OrderedDict[tuple[Any, ...], Lowered] = OrderedDict()
 
-    def _forget_programs(self) -> None:
+    def forget_programs(self) -> None:
+        """Lower anew when next needed."""
         self._programs.clear()
 
 

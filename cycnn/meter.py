@@ -92,7 +92,11 @@ class Meter:
 
     def get_state(self) -> dict[str, Any]:
         """Return the sums so far, for `set_state`."""
-        states = [dict(vars(each.metric)) for each in self.watched or []]
+        plain = (int, float, np.ndarray)
+        states = [
+            {name: value for name, value in vars(each.metric).items() if isinstance(value, plain)}
+            for each in self.watched or []
+        ]
         return {"total": self._total, "rows": self._rows, "sums": self._sums, "counts": self._counts, "metrics": states}
 
     def set_state(self, state: dict[str, Any]) -> None:

@@ -70,14 +70,9 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
         weights = _group(arrays, "weights/")
         with limited_weights(sum(array.size for array in weights.values())):
             model = layers.deserialize(description["model"], custom_objects)
-        _set_weights(model, weights)
-        for name, seed in description["seeds"].items():
-            _layers_by_path(model)[name]._drawn_seed = int(seed)
         if compile and description["compiled"]:
             _compile(model, description["compiled"], custom_objects)
-            remembered = _group(arrays, "optimizer/")
-            if remembered:
-                restore_optimizer(model, remembered)
+        restore(model, arrays, description)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError) as error:
         rule = "describe a model that this version of cycnn can make"
         raise ValueError(message("load_model", "path", rule, f"path={str(path)!r} ({error})")) from error
@@ -129,11 +124,17 @@ def state_of(model: Model, include_optimizer: bool = True) -> tuple[dict[str, ND
     return arrays, {"model": layers.serialize(model), "compiled": compiled, "seeds": seeds}
 
 
-def restore_optimizer(model: Model, state: Mapping[str, NDArray[Any]]) -> None:
-    """Let the optimizer of a model remember what `get_state` returned."""
-    assert model.optimizer is not None
-    model.optimizer.build(model.trainable_variables)
-    model.optimizer.set_state(state)
+def restore(model: Any, arrays: Mapping[str, NDArray[Any]], description: Mapping[str, Any]) -> None:
+    """Give a model the parameters, the seeds and the memory of its optimizer that `state_of` has returned."""
+    _set_weights(model, _group(arrays, "weights/"))
+    found = _layers_by_path(model)
+    for name, seed in description["seeds"].items():
+        found[name]._drawn_seed = int(seed)
+    model.forget_programs()  # they hold the old seeds
+    remembered = _group(arrays, "optimizer/")
+    if model.optimizer is not None and remembered:
+        model.optimizer.build(model.trainable_variables)
+        model.optimizer.set_state(remembered)
 
 
 def _layers_by_path(model: Any, prefix: str = "") -> dict[str, Any]:

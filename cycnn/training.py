@@ -69,7 +69,7 @@ class Trainer(Execution):
         self.loss = goals[0].loss if len(goals) == 1 else loss
         told = (loss, loss_weights, metrics, weighted_metrics)
         self.compiled_with = dict(zip(self.compile_arguments, told, strict=True))
-        self._forget_programs()
+        self.forget_programs()
 
     def fit(
         self,
@@ -167,26 +167,30 @@ class Trainer(Execution):
             same_inputs(source, held_out)
         if steps is not None and isinstance(source, ArraySource):
             source = LimitedSource(source, steps)
-        meters = [self._meter(each) for each in (source, held_out) if each]
+        for each in filter(None, (source, held_out)):
+            self._meter(each)  # raises if metrics do not fit
         bar = progress("fit", verbose, "fit", source.rows, source.steps)
         self._build_for(first_batch(source))
 
         history = History()
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose}
         events = CallbackList([history, *([bar] if bar else []), *user_callbacks], self, params)
-        self.history, self.stop_training = history, False
+        self.history, self.stop_training, self.not_finite = history, False, None
+        self.running_callbacks = events.callbacks
         self._first_epoch, self._resume = initial_epoch, None
         try:
             events.notify("on_train_begin")
+            events.notify("after_train_begin")
             logs: dict[str, float] | None = None
             for epoch in range(self._first_epoch, epochs):
-                logs = self._epoch(epoch, source, shuffle, events, self._meter(source) if epoch else meters[0])
+                if self.stop_training:  # as the backup of a run that had stopped says
+                    break
+                logs = self._epoch(epoch, source, shuffle, events, self._meter(source))
                 if held_out and (epoch + 1) % every == 0:
                     values = self._evaluate(held_out, events, self._meter(held_out))
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 events.notify("on_epoch_end", epoch, logs)
-                if self.stop_training:
-                    break
+                events.notify("after_epoch_end", epoch)
             events.notify("on_train_end", logs)
         finally:
             if bar:

@@ -28,7 +28,11 @@ class Scale(layers.PythonLayer):
 
 
 def model(*, dtype="float32"):
-    stack = [Input((6, 6, 2), dtype=dtype), layers.Conv2D(3, 3, activation="tanh", dtype=dtype), Scale(2.0, dtype=dtype)]
+    stack = [
+        Input((6, 6, 2), dtype=dtype),
+        layers.Conv2D(3, 3, activation="tanh", dtype=dtype),
+        Scale(2.0, dtype=dtype),
+    ]
     made = Sequential([*stack, layers.Flatten(dtype=dtype), layers.Dense(2, dtype=dtype)])
     made.compile("adam", "mse")
     return made

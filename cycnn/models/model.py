@@ -94,7 +94,7 @@ class Model(Trainer, Layer):
         self._settle_names(layers)
         self._inputs, self._outputs, self._calls, self._layers = inputs, outputs, calls, layers
         self.built = True
-        self._forget_programs()
+        self.forget_programs()
 
     def _settle_names(self, layers: list[Layer]) -> None:
         """Number the layers that were not named, and refuse two of one name."""

@@ -79,7 +79,7 @@ class Sequential(Model):
         self.dtype = layer.dtype
         self._layers.append(layer)
         self.built = bool(self._inputs)
-        self._forget_programs()
+        self.forget_programs()
 
     def pop(self) -> Layer:
         """Remove the last layer and return it, with its parameters."""
@@ -88,7 +88,7 @@ class Sequential(Model):
         if len(self._calls) > 1:
             self._outputs = [self._calls.pop().arguments]
         self.built = len(self._calls) > 1
-        self._forget_programs()
+        self.forget_programs()
         return self._layers.pop()
 
     def build(self, input_shape: Shape) -> None:

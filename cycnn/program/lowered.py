@@ -167,6 +167,8 @@ def lower(
     if learning:
         _emit_penalties(model, graph, emission, gradients)
     if mode == "train":
+        if model.guarded:
+            _emit_guard(graph, emission, gradients)
         _emit_updates(model, emission, gradients)
         gradients = {}
     if mode in ("train", "call"):  # moving statistics follow whatever the model does as in training
@@ -205,6 +207,25 @@ def _emit_penalties(model: Model, graph: Graph, emission: Emission, gradients: d
                 "Penalty", variable, variable.regularizer.l1, variable.regularizer.l2, penalty, gradients.get(variable)
             )
             graph.penalties.append(penalty)
+
+
+class NotFinite(ArithmeticError):
+    """A loss or a gradient is not a finite number; says whose gradient, or nothing."""
+
+
+def _emit_guard(graph: Graph, emission: Emission, gradients: dict[Variable, Value]) -> None:
+    """Emit a check that raises NotFinite before anything is updated."""
+    losses = [emission.use(node.out) for node in graph.losses]
+    buffers = {variable.path: emission.use(value) for variable, value in gradients.items()}
+
+    def guard() -> None:
+        if not all(np.isfinite(np.asarray(loss)).all() for loss in losses):
+            raise NotFinite
+        for path, buffer in buffers.items():
+            if not np.isfinite(np.asarray(buffer)).all():
+                raise NotFinite(f"the gradient of {path!r}")
+
+    emission.append(guard)
 
 
 def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Value]) -> None:

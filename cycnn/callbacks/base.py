@@ -6,13 +6,13 @@ A callback is told when training, evaluation, prediction, an epoch or a batch be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .validation import message, received
+from ..validation import message, received
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from ..models import Model
 
 Logs: TypeAlias = dict[str, Any] | None
 
@@ -22,7 +22,7 @@ class Callback:
 
     Attributes
     ----------
-    model : Sequential
+    model : Model
         The model that is trained.
     params : dict
         "epochs", "steps" (batches in an epoch) and "verbose".
@@ -34,16 +34,30 @@ class Callback:
     ...         self.model.stop_training = logs["accuracy"] > 0.99
     """
 
-    model: Sequential
+    model: Model
     params: dict[str, Any]
 
-    def set_model(self, model: Sequential) -> None:
+    def get_state(self) -> dict[str, Any]:
+        """Return what a run that is taken up again has to know, as plain JSON values."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
+
+    def set_model(self, model: Model) -> None:
         self.model = model
 
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
 
     def on_train_begin(self, logs: Logs = None) -> None: ...
+
+    def after_train_begin(self) -> None:
+        """Be told that all callbacks have seen the beginning."""
+
+    def after_epoch_end(self, epoch: int) -> None:
+        """Be told that all callbacks have seen the end of an epoch."""
+
     def on_train_end(self, logs: Logs = None) -> None: ...
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None: ...
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None: ...
@@ -81,6 +95,12 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
 
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "history": self.history}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.epoch, self.history = state["epoch"], state["history"]
+
     def on_train_begin(self, logs: Logs = None) -> None:
         self.epoch = []
 
@@ -90,13 +110,33 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
 
 
+class LambdaCallback(Callback):
+    """Call functions at the events of training.
+
+    Parameters
+    ----------
+    **functions
+        By the names of the methods of `Callback`, each with the arguments of that method.
+
+    Examples
+    --------
+    >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    """
+
+    def __init__(self, **functions: Callable[..., object]) -> None:
+        for name, function in functions.items():
+            if not name.startswith("on_") or not hasattr(Callback, name):
+                raise TypeError(message("LambdaCallback", name, "be an event of Callback", received("name", name)))
+            setattr(self, name, function)
+
+
 class CallbackList:
     """Callbacks that are told the same things in turn.
 
     Parameters
     ----------
     callbacks : iterable of Callback
-    model : Sequential
+    model : Model
     params : dict
         See `Callback`.
     """
