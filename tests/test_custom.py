@@ -27,13 +27,9 @@ class Scale(layers.PythonLayer):
         return dy * self.factor.value**self.power, [(dy * x).sum(axes) * slope]
 
 
-def model(*, dtype="float32"):
-    stack = [
-        Input((6, 6, 2), dtype=dtype),
-        layers.Conv2D(3, 3, activation="tanh", dtype=dtype),
-        Scale(2.0, dtype=dtype),
-    ]
-    made = Sequential([*stack, layers.Flatten(dtype=dtype), layers.Dense(2, dtype=dtype)])
+def model():
+    stack = layers.Conv2D(3, 3, activation="tanh"), Scale(2.0), layers.Flatten(), layers.Dense(2)
+    made = Sequential([Input((6, 6, 2)), *stack])
     made.compile("adam", "mse")
     return made
 

@@ -159,7 +159,7 @@ CASES = [
     ("Sequential([], name=3)", TypeError,
      "Sequential: `name` must be a non-empty string. Received: name=3."),
     ("Sequential([layers.Flatten(), Input((3,))])", ValueError,
-     "Sequential: `layer` must come first if an Input. Received: layer=<InputLayer 'input'>."),
+     "Sequential: `layer` must come first if an Input. Received: layer=<InputLayer 'input_layer'>."),
     ('Sequential([layers.Flatten(name="a"), layers.Flatten(name="a")])', ValueError,
      "Sequential: `layer` must have a name that no other layer of the model has. Received: name='a'."),
     ('Sequential([Input((3,)), layers.Dense(2, dtype="float64")])', ValueError,

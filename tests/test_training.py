@@ -278,7 +278,7 @@ def test_training_that_diverges_goes_on_as_in_keras():
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("kind", ["float32", "float64", "float16", "uint8", "fortran", "every second", "read-only"])
 def test_the_data_set_is_never_copied(kind, shuffle):
-    n = 4000
+    n = 8000
     x = np.random.default_rng(0).integers(0, 9, (n, 12, 12, 1)).astype("float32")
     y = np.arange(n) % 3
     if kind in ("float64", "float16", "uint8"):

@@ -61,7 +61,7 @@ def Input(
         The type that the model computes in, "float32" by default; data of other types are
         converted batch by batch.
     name : str, optional
-        Of the input, "input" by default.
+        Of the input, "input_layer" by default.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def Input(
     """
     if batch_size is not None:
         validation.positive_int("Input", "batch_size", batch_size)
-    return InputLayer(shape, dtype=dtype, name=name or "input").draw()
+    return InputLayer(shape, dtype=dtype, name=name).draw()
 
 
 class Dense(Layer):

@@ -1,0 +1,87 @@
+"""Runs that were killed and started again: the same bits as those that were not."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+SCRIPT = """
+import sys
+import numpy as np
+import cycnn
+from cycnn import Input, Sequential, callbacks, layers
+
+folder, pause = sys.argv[1], float(sys.argv[2])
+cycnn.utils.set_random_seed(5)
+rng = np.random.default_rng(0)
+x = rng.integers(0, 255, (256, 12, 12, 3)).astype("uint8")
+y = rng.integers(0, 4, 256)
+model = Sequential([
+    Input((12, 12, 3)), layers.Rescaling(1 / 255), layers.RandomFlip("horizontal"), layers.RandomTranslation(0.1, 0.1),
+    layers.Conv2D(8, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D(),
+    layers.Flatten(), layers.Dropout(0.4), layers.Dense(4, activation="softmax"),
+])
+rate = cycnn.optimizers.schedules.CosineDecay(0.01, 96)
+model.compile(cycnn.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+
+
+class Slow(callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        import time
+
+        time.sleep(pause)
+
+
+stopping = callbacks.EarlyStopping("val_loss", patience=50, restore_best_weights=True)
+backup = callbacks.BackupAndRestore(folder + "/backup", save_freq=3)
+model.fit(x, y, batch_size=16, epochs=6, validation_split=0.25, verbose=0, callbacks=[stopping, backup, Slow()])
+model.save(folder + "/final.safetensors")
+"""
+
+
+def digest(folder):
+    return hashlib.sha256((folder / "final.safetensors").read_bytes()).hexdigest()
+
+
+def test_killed_at_twenty_random_moments(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    subprocess.run([sys.executable, script, whole, "0"], check=True)
+    rng = np.random.default_rng(11)
+    kills = 0
+    while kills < 20:
+        process = subprocess.Popen([sys.executable, script, killed, "0.02"])
+        time.sleep(rng.uniform(0.2, 1.0))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        if process.wait() == 0:
+            break
+    if not (killed / "final.safetensors").exists():
+        subprocess.run([sys.executable, script, killed, "0"], check=True)
+    assert kills >= 3
+    assert digest(killed) == digest(whole)
+    assert not (killed / "backup" / "backup.safetensors").exists()
+
+
+def test_backup_of_another_model_is_refused(tmp_path):
+    from cycnn import Input, Sequential, callbacks, layers
+
+    x, y = np.zeros((8, 3), "float32"), np.zeros((8, 2), "float32")
+    for units in (2, 5):
+        model = Sequential([Input((3,)), layers.Dense(units), layers.Dense(2)])
+        model.compile("sgd", "mse")
+        keep = callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        if units == 2:
+            model.fit(x, y, verbose=0, callbacks=[keep])
+        else:
+            with pytest.raises(ValueError, match="hold a backup of this model"):
+                model.fit(x, y, verbose=0, callbacks=[keep])

@@ -1,0 +1,165 @@
+"""Saved models: what comes back, what is refused, and that a file is whole or not there."""
+
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+from helpers import assert_same
+
+import cycnn
+from cycnn import Input, Model, Sequential, files, layers
+
+X = np.random.default_rng(0).normal(size=(24, 8, 8, 2)).astype("float32")
+Y = np.arange(24) % 3
+
+
+def network():
+    """Return a compiled network with a branch, batch normalisation, dropout and an inner model."""
+    x = Input((8, 8, 2))
+    y = layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.Add()([y, layers.Conv2D(4, 1)(x)])
+    y = layers.Dropout(0.3)(layers.GlobalAveragePooling2D()(y))
+    head = Sequential(
+        [Input((4,)), layers.Dense(5, activation="tanh"), layers.Dense(3, activation="softmax")], name="head"
+    )
+    model = Model(x, head(y))
+    model.compile(cycnn.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+def test_training_goes_on_with_the_same_bits(path):
+    cycnn.utils.set_random_seed(1)
+    model = network()
+    model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    model.save(path)
+    again = cycnn.load_model(path)
+    assert again.get_config() == model.get_config()
+    assert_same(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    for each in (model, again):
+        each.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_weights_alone_are_found_by_name(path):
+    model, other = network(), network()
+    model.save_weights(path)
+    other.load_weights(path)
+    assert_same(other.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+def test_weights_that_do_not_fit_are_refused_or_passed_over(path):
+    model = network()
+    model.save_weights(path)
+    other = Sequential([Input((8, 8, 2)), layers.Conv2D(4, 3, padding="same", use_bias=False), layers.Conv2D(9, 3)])
+    before = other.get_weights()
+    with pytest.raises(ValueError, match="load_weights: `path` must hold conv2d_1/"):
+        other.load_weights(path)
+    assert_same(other.get_weights()[0], before[0])
+    other.load_weights(path, skip_mismatch=True)
+    assert_same(other.get_weights()[0], model.get_weights()[0])
+    assert_same(other.get_weights()[1], before[1])
+
+
+def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
+    model = network()
+    model.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file_is_an_os_error(path):
+    with pytest.raises(FileNotFoundError):
+        cycnn.load_model(path)
+
+
+def damaged(data, rng):
+    """Return a damaged copy of a file: cut short, with bits flipped, or with another header."""
+    kind = rng.randrange(4)
+    if kind == 0:
+        return data[: rng.randrange(len(data))]
+    if kind == 1:
+        copy = bytearray(data)
+        for _ in range(rng.randrange(1, 4)):
+            copy[rng.randrange(len(copy))] ^= 1 << rng.randrange(8)
+        return bytes(copy)
+    length = int.from_bytes(data[:8], "little")
+    if kind == 2:  # a wrong length of the header
+        return rng.choice([2**63, 2**64 - 1, 10**8, length + 1, length - 1, 0]).to_bytes(8, "little") + data[8:]
+    header = json.loads(data[8 : 8 + length])
+    name = rng.choice([name for name in header if name != "__metadata__"])
+    change = rng.randrange(5)
+    if change == 0:
+        header[name]["shape"] = [2**40, 2**40]
+    elif change == 1:
+        header[name]["data_offsets"] = [0, 4]
+    elif change == 2:
+        header["__metadata__"]["description"] = "[" * 100_000
+    elif change == 3:
+        header["__metadata__"] = {"format": "cycnn 1"}
+    else:
+        header[name]["dtype"] = rng.choice(["F16", "BF16", "nonsense", "BOOL"])
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
+def test_two_thousand_damaged_files_are_refused_by_name(path):
+    network().save(path)
+    data = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(2000):
+        bad = damaged(data, rng)
+        if bad == data:
+            continue
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            cycnn.load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d["model"]["config"]["layers"][1]["config"].update(filters=2**30),
+        lambda d: d["model"]["config"]["layers"][1].update(class_name="os.system"),
+        lambda d: d["model"]["config"]["layers"][1].update(class_name="Layer"),
+        lambda d: d["model"]["config"]["wiring"].append([1, {"one": [99, 0]}]),
+        lambda d: d["model"].update(config=[]),
+        lambda d: d.update(
+            model={"class_name": "Sequential", "config": {"name": "x", "layers": "abc", "trainable": 1}}
+        ),
+        lambda d: d.update(compiled={"optimizer": 3}),
+        lambda d: d.update(seeds={"nobody": "1"}),
+        lambda d: d.clear(),
+    ],
+)
+def test_hostile_descriptions_with_a_right_checksum_are_refused(path, change):
+    network().save(path)
+    arrays, description = files.read(path)
+    change(description)
+    files.write(path, arrays, description)
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        cycnn.load_model(path)
+
+
+def test_deep_json_with_a_right_checksum_is_refused(path):
+    network().save(path)
+    arrays, description = files.read(path)
+    inner = description["model"]
+    for _ in range(300):
+        inner = {"class_name": "Sequential", "config": {"name": "s", "trainable": True, "layers": [inner]}}
+    description["model"] = inner
+    files.write(path, arrays, description)
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
+        cycnn.load_model(path)
