@@ -26,7 +26,8 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `combine`         sums, products and extremes of several arrays
 `rearrange`       copies, sums and fills through strides
 `resize`          weighted sums along rows and columns: resized images
-`losses`          losses and their gradients
+`losses`          what all losses have in common: weights, smoothed targets, rows to be ignored
+`losses_...`      losses and their gradients: cross-entropies, focal ones, functions of single numbers or of whole rows
 `channels`        rows of channels: how sums over the rows, and maps, are divided
 `normalize`       statistics of channels over rows, and the affine map that applies them
 `normalize_backward`  its gradients
@@ -70,6 +71,7 @@ __all__ = [
     "supported",
 ]
 
+LOSSES = ("losses_crossentropy", "losses_elementwise", "losses_focal", "losses_rows")
 NORMALIZE = ("normalize", "normalize_backward", "normalize_rows")
 FAMILIES = (
     "conv2d",
@@ -84,7 +86,7 @@ FAMILIES = (
     "combine",
     "rearrange",
     "resize",
-    "losses",
+    *LOSSES,
     *NORMALIZE,
     "optimizers",
 )
