@@ -212,6 +212,14 @@ def any_array(owner: str, name: str, value: object) -> NDArray[Any]:
         raise ValueError(message(owner, name, rule, what)) from error
 
 
+def real_array(owner: str, name: str, value: object) -> NDArray[Any]:
+    """Return `value` as an array of floats, integers or booleans, without copying one that is an array already."""
+    array = any_array(owner, name, value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(message(owner, name, "be an array of real numbers", f"{name}.dtype={array.dtype}"))
+    return array
+
+
 def not_floats(owner: str, name: str, value: object, dtype: np.dtype[Any]) -> TypeError:
     """Return the error for an array of `dtype` where floats are wanted."""
     expression = name if isinstance(value, np.ndarray) else f"np.asarray({name})"

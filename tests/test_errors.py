@@ -231,10 +231,12 @@ CASES = [
      "compile: `optimizer` must be one of adam, sgd. Received: optimizer='rmsprop'."),
     ('model.compile(3, "mse")', TypeError,
      "compile: `optimizer` must be the name of an optimizer or an Optimizer. Received: optimizer=3."),
-    ('model.compile("sgd", "hinge")', ValueError,
-     "compile: `loss` must be one of binary_crossentropy, categorical_crossentropy, mean_squared_error, "
-     "sparse_categorical_crossentropy. "
-     "Received: loss='hinge'."),
+    ('model.compile("sgd", "nonsense")', ValueError,
+     "compile: `loss` must be one of binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, "
+     "categorical_focal_crossentropy, categorical_hinge, cosine_similarity, dice, hinge, huber, kl_divergence, "
+     "log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, "
+     "mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky. "
+     "Received: loss='nonsense'."),
     ('model.compile("sgd", 3)', TypeError,
      "compile: `loss` must be the name of a loss or a Loss. Received: loss=3."),
     ('model.compile("sgd", "mse", metrics="accuracy")', TypeError,

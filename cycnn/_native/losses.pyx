@@ -70,7 +70,7 @@ cdef class Loss(Step):
         self.y_true, self.x, self.probabilities, self.losses, self.dx = y_true, x, probabilities, losses, dx
         self.weights, self.average = weights, average
         self.rows = losses.size
-        self.columns = x.size // max(self.rows, 1)
+        self.columns = x.size // self.rows if self.rows else x.shape[len(x.shape) - 1]
         self.share = scale / max(self.rows, 1) if average else scale
         self.factor, self.gain, self.offset = 1, 1, 0
         self.options = self.numbers

@@ -39,16 +39,16 @@ cdef void _categorical_focal(
         Py_ssize_t r, i, j, first
         real_t one = 1, gamma = <real_t> options[0], total, loss, q, wrong, factor, mean
         bint from_logits = options[1] != 0
-        const double* alpha = options + 2
     if from_logits:
         shift_rows(x, p, rows, columns)
         exponentiate(p, rows * columns)
     for r in range(rows):
         first = r * columns
-        total = row_sum((p if from_logits else x) + first, columns)
         if from_logits:
+            total = row_sum(p + first, columns)
             scale_row(p + first, one / total, columns)
         else:
+            total = row_sum(x + first, columns)
             for i in range(first, first + columns):
                 p[i] = x[i] / total
         loss = 0
@@ -56,7 +56,7 @@ cdef void _categorical_focal(
             i = first + j
             q = clip(p[i])
             wrong = one - q
-            factor = -<real_t> alpha[j] * y[i]
+            factor = -<real_t> options[2 + j] * y[i]
             loss += factor * _power(wrong, gamma) * real_log(q)
             if dx != NULL:
                 dx[i] = factor * (_power(wrong, gamma) / q - _power_slope(wrong, gamma) * real_log(q))
@@ -104,7 +104,7 @@ cdef class CategoricalFocalCrossentropy(Loss):
     From logits, `probabilities` receives their softmax.
     """
 
-    cdef Memory memory  # gamma, whether from logits, alpha
+    cdef Memory memory  # the options: gamma, whether from logits, alpha
 
     def __init__(
         self, Buffer y_true, Buffer x, Buffer probabilities, Buffer losses, Buffer dx, Buffer weights,
@@ -115,8 +115,9 @@ cdef class CategoricalFocalCrossentropy(Loss):
         self.smooth(label_smoothing, self.columns)
         self.memory = Memory((2 + self.columns) * sizeof(double))
         self.options = <double*> self.memory.data
-        for i, number in enumerate((gamma, from_logits, *alpha)):
-            self.options[i] = number
+        self.options[0], self.options[1] = gamma, from_logits
+        for i in range(self.columns):
+            self.options[2 + i] = alpha[i]
         if x.dtype == "float32":
             self.loop = <loss_loop> _categorical_focal[float]
         else:

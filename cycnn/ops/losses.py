@@ -44,7 +44,7 @@ def sparse_categorical_crossentropy(y_true: ArrayLike, y_pred: ArrayLike, *, fro
     array([0.693], dtype=float32)
     """
     loss = losses.SparseCategoricalCrossentropy(from_logits)
-    return _run("sparse_categorical_crossentropy", loss, y_true, y_pred, backward=False)
+    return row_losses("sparse_categorical_crossentropy", loss, y_true, y_pred)
 
 
 def sparse_categorical_crossentropy_backward(
@@ -73,7 +73,7 @@ def sparse_categorical_crossentropy_backward(
     array([[ 0.5, -0.5]], dtype=float32)
     """
     loss = losses.SparseCategoricalCrossentropy(from_logits)
-    return _run("sparse_categorical_crossentropy_backward", loss, y_true, y_pred, backward=True)
+    return row_losses("sparse_categorical_crossentropy_backward", loss, y_true, y_pred, backward=True)
 
 
 def categorical_crossentropy(y_true: ArrayLike, y_pred: ArrayLike, *, from_logits: bool = False) -> NDArray[Any]:
@@ -104,7 +104,7 @@ def categorical_crossentropy(y_true: ArrayLike, y_pred: ArrayLike, *, from_logit
     array([0.693], dtype=float32)
     """
     loss = losses.CategoricalCrossentropy(from_logits)
-    return _run("categorical_crossentropy", loss, y_true, y_pred, backward=False)
+    return row_losses("categorical_crossentropy", loss, y_true, y_pred)
 
 
 def categorical_crossentropy_backward(
@@ -133,7 +133,7 @@ def categorical_crossentropy_backward(
     array([[ 0.5, -0.5]], dtype=float32)
     """
     loss = losses.CategoricalCrossentropy(from_logits)
-    return _run("categorical_crossentropy_backward", loss, y_true, y_pred, backward=True)
+    return row_losses("categorical_crossentropy_backward", loss, y_true, y_pred, backward=True)
 
 
 def binary_crossentropy(y_true: ArrayLike, y_pred: ArrayLike, *, from_logits: bool = False) -> NDArray[Any]:
@@ -164,7 +164,7 @@ def binary_crossentropy(y_true: ArrayLike, y_pred: ArrayLike, *, from_logits: bo
     array([0.693], dtype=float32)
     """
     loss = losses.BinaryCrossentropy(from_logits)
-    return _run("binary_crossentropy", loss, y_true, y_pred, backward=False)
+    return row_losses("binary_crossentropy", loss, y_true, y_pred)
 
 
 def binary_crossentropy_backward(y_true: ArrayLike, y_pred: ArrayLike, *, from_logits: bool = False) -> NDArray[Any]:
@@ -191,7 +191,7 @@ def binary_crossentropy_backward(y_true: ArrayLike, y_pred: ArrayLike, *, from_l
     array([[-0.5]], dtype=float32)
     """
     loss = losses.BinaryCrossentropy(from_logits)
-    return _run("binary_crossentropy_backward", loss, y_true, y_pred, backward=True)
+    return row_losses("binary_crossentropy_backward", loss, y_true, y_pred, backward=True)
 
 
 def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
@@ -218,7 +218,7 @@ def mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
     >>> mean_squared_error([[1.0, 2.0]], [[1.0, 4.0]])
     array([2.], dtype=float32)
     """
-    return _run("mean_squared_error", losses.MeanSquaredError(), y_true, y_pred, backward=False)
+    return row_losses("mean_squared_error", losses.MeanSquaredError(), y_true, y_pred)
 
 
 def mean_squared_error_backward(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
@@ -245,11 +245,27 @@ def mean_squared_error_backward(y_true: ArrayLike, y_pred: ArrayLike) -> NDArray
     array([[0., 2.]], dtype=float32)
     """
     loss = losses.MeanSquaredError()
-    return _run("mean_squared_error_backward", loss, y_true, y_pred, backward=True)
+    return row_losses("mean_squared_error_backward", loss, y_true, y_pred, backward=True)
 
 
-def _run(owner: str, loss: Loss, y_true: object, y_pred: object, backward: bool) -> NDArray[Any]:
-    """Return the loss of each row, or the gradient of their mean."""
+def row_losses(
+    owner: str, loss: Loss, y_true: object, y_pred: object, sample_weight: object = None, backward: bool = False
+) -> NDArray[Any]:
+    """Return the weighted loss of each row, or the gradient of their mean or sum.
+
+    Parameters
+    ----------
+    owner : str
+        What an error message names.
+    loss : Loss
+    y_true : array_like
+        Targets, as the loss coerces them.
+    y_pred : array_like of shape (batch, ..., outputs), float32 or float64
+    sample_weight : array_like, optional
+        Of the shape of the rows' losses, or of the first of its axes.
+    backward : bool
+        Whether to return the gradient, of y_pred's shape. False by default.
+    """
     y_pred = validation.float_array(owner, "y_pred", y_pred, None)
     if y_pred.ndim < 2 or y_pred.shape[-1] == 0:
         what = received("y_pred.shape", y_pred.shape)
@@ -260,10 +276,24 @@ def _run(owner: str, loss: Loss, y_true: object, y_pred: object, backward: bool)
         raise ValueError(message(owner, "y_true", rule, received("len(y_true)", len(targets))))
     if targets.ndim == y_pred.ndim:
         targets = np.require(targets, y_pred.dtype, ["C_CONTIGUOUS", "ALIGNED"])
-    values = empty(owner, y_pred.shape[:-1], y_pred.dtype)
+    rows = loss.rows(y_pred.shape)
+    values = empty(owner, y_pred.shape[:-1] if rows is None else (rows,), y_pred.dtype)
+    weights = None if sample_weight is None else _weights(owner, sample_weight, values.shape, y_pred.dtype)
     dx = empty(owner, y_pred.shape, y_pred.dtype) if backward else None
-    if values.size:
+    if y_pred.size:
         logits = getattr(loss, "from_logits", None)
-        more: tuple[list[None], list[bool]] = ([], []) if logits is None else ([None], [logits])
-        run(type(loss).__name__, y_pred.dtype, targets, y_pred, *more[0], values, dx, *more[1])
+        more = (*(() if logits is None else (logits,)), *loss.options(y_pred.shape[-1]))
+        run(loss.step, y_pred.dtype, targets, y_pred, None, values, dx, weights, 1.0, loss.average, *more)
     return values if dx is None else dx
+
+
+def _weights(owner: str, value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the weights of rows of that shape: one for each, or for all of those that share their first indices."""
+    array = validation.real_array(owner, "sample_weight", value)
+    extents = array.shape
+    while extents and extents != shape[: len(extents)] and extents[-1] == 1:
+        extents = extents[:-1]
+    if extents != shape[: len(extents)]:
+        rule = f"have the shape {shape} of the losses, or its first axes"
+        raise ValueError(message(owner, "sample_weight", rule, received("sample_weight.shape", array.shape)))
+    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])

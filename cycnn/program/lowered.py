@@ -70,7 +70,7 @@ class Lowered:
 
         self.outputs = [array(value) for value in outputs]
         self.losses = [array(node.out) for node in graph.losses]
-        self._scales = [node.scale for node in graph.losses]
+        self._scales = [node.multiple for node in graph.losses]
         self.penalties = [array(value) for value in graph.penalties]
         self.gradients = {variable: array(value) for variable, value in gradients.items()}
 

@@ -13,7 +13,7 @@ from cycnn.program.nodes.augmentation import Adjust, Affine, CropAtRandom, Drawi
 from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
 from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
-from cycnn.program.nodes.losses import Loss, Penalty, SquaredLoss
+from cycnn.program.nodes.losses import Loss, Penalty
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
 from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
@@ -53,7 +53,6 @@ __all__ = [
     "Round",
     "RowNorm",
     "Softmax",
-    "SquaredLoss",
     "Standardize",
     "Sum",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
@@ -27,11 +27,18 @@ class Loss(Node):
         Weight of this loss in the sum of all.
     weighted : bool
         Whether rows have weights of their own.
-    from_logits : bool
+    from_logits : bool or None
+        None for a step that does not ask.
     absorbs : str
         The activation that the loss can do without, if any.
     sparse : bool
         Whether targets are int32 labels, not rows.
+    average : bool
+        Whether the mean of the rows is minimised, not their sum.
+    options : tuple
+        What the step takes last.
+    rows : int or None
+        How many rows there are, where they are not along the last axis.
     """
 
     def __init__(
@@ -40,44 +47,55 @@ class Loss(Node):
         step: str,
         scale: float,
         weighted: bool,
-        from_logits: bool = False,
+        from_logits: bool | None = None,
         absorbs: str = "",
         sparse: bool = False,
+        *,
+        average: bool = True,
+        options: tuple[Any, ...] = (),
+        rows: int | None = None,
     ) -> None:
-        rows, width = math.prod(y_pred.shape[:-1]), y_pred.shape[-1]
-        super().__init__((rows,), y_pred)
+        size = math.prod(y_pred.shape)
+        count = math.prod(y_pred.shape[:-1]) if rows is None else rows
+        super().__init__((count,), y_pred)
         self.step, self.scale, self.from_logits, self.absorbs, self.sparse = step, scale, from_logits, absorbs, sparse
+        self.average, self.options = average, options
         self.probabilities: Value | None = None
-        self.targets = Value((rows,), "int32") if sparse else Value((rows, width), y_pred.dtype)
-        self.weights = Value((rows,), y_pred.dtype) if weighted else None
+        self.matrix = (count, size // max(count, 1))
+        self.targets = Value((count,), "int32") if sparse else Value(self.matrix, y_pred.dtype)
+        self.weights = Value((count,), y_pred.dtype) if weighted else None
+
+    @property
+    def multiple(self) -> float:
+        """What the mean of the rows' losses is multiplied by in the total that is minimised."""
+        return self.scale if self.average else self.scale * self.shape[0]
 
     def rows(self, value: Value | None) -> Value | None:
-        """Return the value as a matrix of one row per prediction."""
-        return None if value is None else value.view((math.prod(value.shape[:-1]), value.shape[-1]))
+        """Return the value as a matrix of one row per loss."""
+        return None if value is None else value.view(self.matrix)
 
     def forward(self, emit: Emission) -> None:
         (x,) = self.inputs
         dx = emit.share(x) if emit.training and x.requires_gradient else None
-        self.emit_step(emit, self.rows(x), self.rows(dx))
+        logits = () if self.from_logits is None else (self.from_logits,)
+        emit(
+            self.step,
+            self.targets,
+            self.rows(x),
+            self.rows(self.probabilities),
+            self.out,
+            self.rows(dx),
+            self.weights,
+            self.scale,
+            self.average,
+            *logits,
+            *self.options,
+        )
         if dx is not None:
             emit.finish(x, dx)
 
-    def emit_step(self, emit: Emission, x: Value | None, dx: Value | None) -> None:
-        """Emit the step that computes losses and gradients."""
-        emit(self.step, self.targets, x, self.rows(self.probabilities), self.out, dx, self.from_logits)
-
     def backward(self, emit: Emission) -> None:
         """The gradient is stored in the forward pass."""
-
-
-class SquaredLoss(Loss):
-    """The mean squared error of each row."""
-
-    def __init__(self, y_pred: Value, scale: float, weighted: bool) -> None:
-        super().__init__(y_pred, "MeanSquaredError", scale, weighted)
-
-    def emit_step(self, emit: Emission, x: Value | None, dx: Value | None) -> None:
-        emit(self.step, self.targets, x, self.out, dx)
 
 
 class Penalty(Node):
