@@ -158,7 +158,9 @@ class DatasetSource:
             numbers = self._numbers(left, None if order is None else order.tolist())
             for batch in self.dataset.fetch(numbers):
                 self._at += 1
-                yield unpack(self.names, batch)
+                parts = unpack(self.names, batch)
+                if len(parts.x[0]):  # of a batch of damaged images nothing is left
+                    yield parts
             left = 0 if left is None else left - len(numbers)
         self.dataset.on_epoch_end()
 

@@ -2,16 +2,19 @@
 
 import gzip
 import hashlib
+import io
 import os
 import pathlib
 import struct
+import tarfile
 import tracemalloc
 
 import numpy as np
 import pytest
 from processes import output_of
 
-from cycnn.datasets import load_mnist, read_idx
+from cycnn.datasets import archive as archive_module
+from cycnn.datasets import load_cifar10, load_mnist, read_idx
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (7, 5, 4)).astype(np.uint8)
 LABELS = np.array([3, 0, 9, 9, 1, 2, 3], np.uint8)
@@ -324,6 +327,246 @@ def test_load_mnist_needs_no_float64_intermediate(real_folder):
         tracemalloc.stop()
     # 220 MB are returned, and the bytes of one part live beside them; one float64 copy is 376 MB.
     assert peak < 320e6
+
+
+# ---- CIFAR-10 ----
+
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+BINARIES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+COLOURS = np.random.RandomState(1).randint(0, 256, (12, 32, 32, 3)).astype(np.uint8)
+NUMBERS = np.array([0, 9, 3, 3, 5, 1, 2, 8, 7, 7, 4, 6], np.uint8)
+
+
+def records(rows):
+    """Return rows of the images as the binary version stores them."""
+    planes = COLOURS[rows].transpose(0, 3, 1, 2).reshape(-1, 3072)
+    return np.concatenate([NUMBERS[rows][:, None], planes], axis=1).tobytes()
+
+
+def binary_files(**replaced):
+    """Return the six files by name: two images in each; ``replaced``: e.g. test_batch=other contents."""
+    files = {name: records(slice(2 * i, 2 * i + 2)) for i, name in enumerate(BINARIES)}
+    files |= {f"{name}.bin": content for name, content in replaced.items()}
+    return {name: content for name, content in files.items() if content is not None}
+
+
+def image_files(suffix="png", **options):
+    """Return an image folder by path: of class k, in training two images of the colours k and 10 + k, else one."""
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    files = {}
+    for part, count in (("train", 2), ("test", 1)):
+        for number, name in enumerate(CLASSES):
+            for i in range(count):
+                stream = io.BytesIO()
+                image = np.full((32, 32, 3), 10 * i + number, np.uint8)
+                Image.fromarray(image).save(stream, {"jpg": "JPEG"}.get(suffix, suffix), **options)
+                files[f"{part}/{name}/{i}.{suffix}"] = stream.getvalue()
+    return files
+
+
+def write_files(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_archive(path, files, prefix="", mode="w:gz"):
+    with tarfile.open(path, mode) as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(prefix + name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+# Where the same files may lie.
+PLACES = {
+    "folder": write_files,
+    "published folder": lambda folder, files: (write_files(folder / "cifar-10-batches-bin", files), folder)[1],
+    ".tar.gz": lambda folder, files: write_archive(folder / "c.tar.gz", files),
+    ".tar.gz with folders": lambda folder, files: write_archive(folder / "c", files, "./some/folder/"),
+    ".tar": lambda folder, files: write_archive(folder / "c.tar", files, mode="w"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_load_cifar10_returns_the_bytes_of_the_binary_version(tmp_path, place):
+    path = PLACES[place](tmp_path, binary_files())
+    for argument in (path, str(path)):
+        (x_train, y_train), (x_test, y_test) = load_cifar10(argument)
+        np.testing.assert_array_equal(x_train, COLOURS[:10], strict=True)
+        np.testing.assert_array_equal(x_test, COLOURS[10:], strict=True)
+        np.testing.assert_array_equal(y_train, NUMBERS[:10].astype(np.int32), strict=True)
+        np.testing.assert_array_equal(y_test, NUMBERS[10:].astype(np.int32), strict=True)
+        assert x_train.flags.c_contiguous and x_train.flags.writeable
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "published folder"])
+def test_load_cifar10_takes_images_of_each_class_in_turn(tmp_path, place, suffix):
+    files = image_files(suffix) | {"train/cat/notes.txt": b"", "train/cat/._0.png": b"", "train/cats/0.png": b""}
+    (x_train, y_train), (x_test, y_test) = load_cifar10(PLACES[place](tmp_path, files))
+    assert x_train.dtype == x_test.dtype == np.uint8
+    assert x_train.shape == (20, 32, 32, 3)
+    np.testing.assert_array_equal(x_train[:, 0, 0, 0], np.arange(20))
+    np.testing.assert_array_equal(x_test[:, 31, 31, 2], np.arange(10))
+    np.testing.assert_array_equal(y_train, np.tile(np.arange(10, dtype=np.int32), 2), strict=True)
+    np.testing.assert_array_equal(y_test, np.arange(10, dtype=np.int32), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "error", "text"),
+    [
+        (3, TypeError, "`folder` must be a str or os.PathLike. Received: folder=3."),
+        (
+            "absent",
+            FileNotFoundError,
+            "`folder` must be an existing folder or .tar.gz file. Received: folder='absent'.",
+        ),
+    ],
+)
+def test_load_cifar10_refuses_what_is_no_place(argument, error, text):
+    with pytest.raises(error) as caught:
+        load_cifar10(argument)
+    assert str(caught.value) == f"load_cifar10: {text}"
+
+
+@pytest.mark.parametrize("place", ["folder", ".tar.gz"])
+def test_load_cifar10_names_what_is_missing(tmp_path, place):
+    images = {name: content for name, content in image_files().items() if "test/frog" not in name}
+    for name, (files, missing) in {
+        "a": ({"readme.html": b""}, "train/airplane with .jpg or .png files"),
+        "b": (binary_files(data_batch_4=None), "data_batch_4.bin"),
+        "c": (binary_files(test_batch=None), "test_batch.bin"),
+        "d": (images, "test/frog with .jpg or .png files"),
+    }.items():
+        (tmp_path / name).mkdir()
+        path = str(PLACES[place](tmp_path / name, files))
+        with pytest.raises(FileNotFoundError) as caught:
+            load_cifar10(path)
+        assert str(caught.value) == (
+            "load_cifar10: `folder` must hold data_batch_1.bin to data_batch_5.bin and test_batch.bin, or images in "
+            f"train/<class> and test/<class>. Received: folder={path!r} without {missing}."
+        )
+
+
+BAD_LABEL = bytes([9]) + bytes(3072) + bytes([10]) + bytes(3072)
+# name: (file, contents, what the folder must hold, what the file is)
+BROKEN_CIFAR = {
+    "cut": ("data_batch_2.bin", bytes(3072), "complete binary files", "has 3072 bytes, no multiple of 3073"),
+    "void": ("test_batch.bin", b"", "complete binary files", "has 0 bytes, no multiple of 3073"),
+    "label": ("data_batch_1.bin", BAD_LABEL, "labels from 0 to 9", "has label 10 at position 1"),
+    "text": ("test/dog/0.png", b"text", "intact images of 32 x 32 pixels", "is no image that Pillow knows"),
+    "large": ("train/dog/1.png", bytes(1 << 21), "intact images of 32 x 32 pixels", "has 2097152 bytes"),
+}
+
+
+@pytest.mark.parametrize("place", ["folder", ".tar.gz"])
+@pytest.mark.parametrize("case", BROKEN_CIFAR)
+def test_load_cifar10_names_the_damaged_file(tmp_path, case, place):
+    name, content, rule, fact = BROKEN_CIFAR[case]
+    files = (binary_files() if name.endswith(".bin") else image_files()) | {name: content}
+    path = PLACES[place](tmp_path, files)
+    with pytest.raises(ValueError) as caught:
+        load_cifar10(path)
+    expected = f"load_cifar10: `folder` must hold {rule}. Received: '{path}/{name}', which {fact}."
+    if (case, place) == ("large", ".tar.gz"):
+        expected = f"load_cifar10: `folder` must be an intact archive. Received: folder='{path}', which holds "
+        expected += f"{name!r} of 2097152 bytes, more than 1048576."
+    assert str(caught.value) == expected
+
+
+def test_load_cifar10_names_images_that_are_cut_or_of_another_size(tmp_path):
+    Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    folder = write_files(tmp_path, image_files("jpg"))
+    cut = folder / "train" / "cat" / "1.jpg"
+    cut.write_bytes(cut.read_bytes()[:-40])
+    with pytest.raises(ValueError) as caught:
+        load_cifar10(folder)
+    assert f"Received: {str(cut)!r}, which cannot be decoded (" in str(caught.value)
+    Image.new("RGB", (33, 31)).save(cut)
+    with pytest.raises(ValueError) as caught:
+        load_cifar10(folder)
+    assert str(caught.value).endswith(f"Received: {str(cut)!r}, which has 31 x 33 pixels.")
+
+
+def test_load_cifar10_reads_no_member_of_an_archive_as_a_path(tmp_path):
+    (tmp_path / "inside").mkdir()
+    path = tmp_path / "inside" / "c.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in binary_files().items():
+            member = tarfile.TarInfo("../../" + name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        link = tarfile.TarInfo("data_batch_1.bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    before = sorted(tmp_path.rglob("*"))
+    assert len(load_cifar10(path)[0][0]) == 10
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_load_cifar10_refuses_damaged_archives(tmp_path):
+    whole = write_archive(tmp_path / "whole", binary_files()).read_bytes()
+    plain = gzip.decompress(whole)
+    header = bytearray(plain)
+    header[512 * 14 * 2 + 100] ^= 1  # in the third member's header
+    cases = {
+        "no archive": b"This is no archive." * 100,
+        "void": b"",
+        "cut": whole[: len(whole) // 2],
+        "cut in its checksum": whole[:-3],
+        "wrong checksum": whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:],
+        "plain and cut": plain[:4000],
+        "damaged header": bytes(header),
+    }
+    for name, content in cases.items():
+        path = tmp_path / "c.tar.gz"
+        path.write_bytes(content)
+        with pytest.raises(ValueError) as caught:
+            load_cifar10(path)
+        start = f"load_cifar10: `folder` must be an intact archive. Received: folder={str(path)!r}, which "
+        assert str(caught.value).startswith(start), name
+
+
+@pytest.mark.parametrize("hostile", ["huge member", "huge header", "endless zeros"])
+def test_memory_is_bounded_whatever_an_archive_expands_to(tmp_path, hostile, monkeypatch):
+    monkeypatch.setattr(archive_module.read_archive, "__defaults__", (8 << 20,))
+    path = tmp_path / "c.tar.gz"
+    with gzip.open(path, "wb", compresslevel=1) as stream:
+        member = tarfile.TarInfo("test_batch.bin" if hostile == "huge member" else "x")
+        member.size = 1 << 40
+        if hostile == "huge header":
+            member.type = tarfile.XHDTYPE
+        if hostile != "endless zeros":
+            stream.write(member.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(64):
+            stream.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises((ValueError, FileNotFoundError), match=r"more than|intact archive"):
+            load_cifar10(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 << 20
+
+
+def test_load_cifar10_has_the_published_numbers():
+    data = os.environ.get("CYCNN_DATA")
+    if not data:
+        pytest.skip("CYCNN_DATA is not set: the real CIFAR-10 images are not here")
+    pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    (x_train, y_train), (x_test, y_test) = load_cifar10(pathlib.Path(data, "cifar10-jpeg.tar.gz"))
+    assert x_train.shape == (50000, 32, 32, 3) and x_test.shape == (10000, 32, 32, 3)
+    assert np.bincount(y_train).tolist() == [5000] * 10
+    assert np.bincount(y_test).tolist() == [1000] * 10
+    assert np.bincount(y_train[-1000:]).tolist() == [100] * 10
+    # The means and deviations that everyone normalises CIFAR-10 with; JPEG has changed them a little.
+    channels = x_train.reshape(-1, 3) / np.float32(255)
+    np.testing.assert_allclose(channels.mean(0, dtype=np.float64), [0.4914, 0.4822, 0.4465], atol=1e-3)
+    np.testing.assert_allclose(channels.std(0, dtype=np.float64), [0.2470, 0.2435, 0.2616], atol=3e-3)
 
 
 # ---- the package ----

@@ -2,7 +2,18 @@
 
 from cycnn.randomness import set_random_seed
 
+from .image import array_to_img, img_to_array, load_img, save_img
+from .image_dataset import image_dataset_from_directory
 from .numerical import to_categorical
 from .py_dataset import PyDataset
 
-__all__ = ["PyDataset", "set_random_seed", "to_categorical"]
+__all__ = [
+    "PyDataset",
+    "array_to_img",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
+    "save_img",
+    "set_random_seed",
+    "to_categorical",
+]
