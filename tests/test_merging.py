@@ -5,7 +5,8 @@ import pytest
 from helpers import assert_same, integers
 from lowering import directional_error, run
 
-from cycnn import layers
+import cycnn
+from cycnn import Input, Model, check_gradients, layers
 
 LAYERS = {
     "Add": np.add,
@@ -228,3 +229,65 @@ def test_errors(code, kind, text):
     with pytest.raises(kind) as error:
         eval(code, {"layers": layers})
     assert str(error.value) == text
+
+
+# --- in models -------------------------------------------------------------------------------------
+
+
+def test_functions_make_layers_and_call_them(rng):
+    xs = [integers(rng, (2, 3, 4)) for _ in range(2)]
+    for name in LAYERS:
+        assert_same(getattr(layers, name.lower())(xs), expected_output(name, xs))
+    assert_same(layers.concatenate(xs), np.concatenate(xs, -1))
+    assert_same(layers.concatenate(xs, axis=1), np.concatenate(xs, 1))
+    inputs = [Input((3, 4)), Input((3, 4))]
+    assert layers.concatenate(inputs, 1, name="both").shape == (None, 6, 4)
+    assert layers.add(inputs, name="sum").name == "sum"
+
+
+def network(dtype="float32"):
+    """Return a model with every kind of merge: a residual, a gate for the channels, branches, an image put beside."""
+    image, other = Input((6, 6, 2), dtype=dtype, name="image"), Input((4,), dtype=dtype, name="other")
+
+    def conv(x, filters=4, **more):
+        return layers.Conv2D(filters, 3, padding="same", dtype=dtype, **more)(x)
+
+    x = conv(image, activation="tanh")
+    x = layers.Activation("relu", dtype=dtype)(layers.add([x, conv(x)], dtype=dtype))
+    gate = layers.Dense(4, activation="sigmoid", dtype=dtype)(layers.GlobalAveragePooling2D(dtype=dtype)(x))
+    x = layers.multiply([x, gate], dtype=dtype)
+    x = layers.maximum([conv(x, activation="tanh"), x, conv(x)], dtype=dtype)
+    x = layers.average(
+        [layers.minimum([x, conv(x)], dtype=dtype), layers.subtract([x, gate], dtype=dtype)], dtype=dtype
+    )
+    small = layers.MaxPooling2D(dtype=dtype)(x)
+    x = layers.concatenate([x, layers.UpSampling2D(dtype=dtype)(conv(small, 3, activation="tanh")), image], dtype=dtype)
+    x = layers.concatenate([layers.Flatten(dtype=dtype)(x), other], dtype=dtype)
+    out = layers.Dense(3, activation="softmax", dtype=dtype)(x)
+    model = Model([image, other], out)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_gradients_of_a_network_with_all_merges(rng):
+    xs = [rng.standard_normal((3, 6, 6, 2)), rng.standard_normal((3, 4))]
+    assert check_gradients(network(), xs, np.arange(3) % 3).worst < 1e-6
+
+
+def test_a_network_with_all_merges_learns_the_same_on_any_number_of_threads(rng):
+    xs = [rng.standard_normal((8, 6, 6, 2)).astype("float32"), rng.standard_normal((8, 4)).astype("float32")]
+    y, threads, results = np.arange(8) % 3, cycnn.get_num_threads(), []
+    try:
+        for count in (1, 2, 5):
+            cycnn.set_num_threads(count)
+            cycnn.utils.set_random_seed(1)
+            model = network()
+            before = model.evaluate(xs, y, verbose=0)
+            model.fit(xs, y, epochs=3, batch_size=4, verbose=0)
+            assert model.evaluate(xs, y, verbose=0) < before
+            results.append(model.get_weights())
+    finally:
+        cycnn.set_num_threads(threads)
+    for other in results[1:]:
+        for actual, expected in zip(other, results[0], strict=True):
+            assert_same(actual, expected)

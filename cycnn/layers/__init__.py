@@ -18,6 +18,7 @@
 `photometric`     random contrast, brightness and erasing of training images
 `mixing`          MixUp and CutMix: batches of images and labels mixed with themselves
 `preprocessing`   Rescaling, Normalization
+`merging`         layers of several inputs: sums, products, extremes, concatenation; as functions too
 
 Images are ``(batch, height, width, channels)``.
 """
@@ -34,6 +35,7 @@ from .convolutional import Conv2D
 from .core import Activation, Dense, Flatten, Input, InputLayer
 from .custom import PythonLayer
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
+from .merging_functions import add, average, concatenate, maximum, minimum, multiply, subtract
 from .mixing import CutMix, MixUp
 from .normalization import BatchNormalization, GroupNormalization
 from .padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
@@ -112,8 +114,15 @@ __all__ = [
     "Variable",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]
 
 
