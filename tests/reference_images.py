@@ -117,15 +117,19 @@ def inside(boxes, shape):
     return mask
 
 
-def noise(shape, seed, step, low, high):
-    """Return what noise there would be in every pixel."""
+def normal(shape, seed, step):
+    """Return the normal numbers that every pixel has, whether it is erased or not."""
     out = np.empty(shape)
     for n in range(shape[0]):
         key = mix64(image_key(seed, step, n) ^ MASK)
         bits = np.array([hash32(i, key) for i in range(2 * out[n].size)], float).reshape(-1, 2) / 2**32
-        normal = np.sqrt(-2 * np.log(bits[:, 0] + 2**-32)) * np.cos(2 * np.pi * bits[:, 1])
-        out[n] = np.clip(high * normal, low, high).reshape(shape[1:])
+        values = np.sqrt(-2 * np.log(bits[:, 0] + 2**-32)) * np.cos(2 * np.pi * bits[:, 1])
+        out[n] = values.reshape(shape[1:])
     return out
+
+
+def noise(shape, seed, step, low, high):
+    return np.clip(high * normal(shape, seed, step), low, high)
 
 
 def contrast(x, factor, low, high):

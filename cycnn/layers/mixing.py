@@ -218,10 +218,11 @@ class CutMix(_Mixing):
     def mix(self, rng: Generator, images: Array, labels: Array | None = None) -> dict[str, Array]:
         rows, height, width, _ = images.shape
         alpha = rng.uniform(*self.factor) + 1e-6
-        ratio = np.sqrt(1 - rng.beta(alpha, alpha, rows))
+        # In float32, as in Keras: in float64 a rectangle could start a hair behind the first pixel and leave it out.
+        ratio = np.sqrt(1 - rng.beta(alpha, alpha, rows).astype(np.float32))
         boxes = np.empty((rows, 4), np.int64)
         for column, size in ((2, width), (0, height)):
-            start = rng.uniform(size=rows) * (size - ratio * size)
+            start = rng.uniform(size=rows).astype(np.float32) * (size - ratio * size)
             boxes[:, column] = np.ceil(start)
             boxes[:, column + 1] = np.minimum(np.ceil(start + ratio * size), size)
         partners = rng.permutation(rows).astype(np.int64)
@@ -229,4 +230,8 @@ class CutMix(_Mixing):
         buffers = map(Buffer.of, (images, boxes, out, partners))
         run_step(kernels(self.dtype).PasteBoxes(*buffers))
         mixed = {"images": out}
-        return mixed if labels is None else mixed | {"labels": self._blend(labels, partners, 1 - ratio**2)}
+        return (
+            mixed
+            if labels is None
+            else mixed | {"labels": self._blend(labels, partners, 1 - np.square(ratio, dtype=np.float64))}
+        )
