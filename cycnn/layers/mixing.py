@@ -219,10 +219,10 @@ class CutMix(_Mixing):
         rows, height, width, _ = images.shape
         alpha = rng.uniform(*self.factor) + 1e-6
         # In float32, as in Keras: in float64 a rectangle could start a hair behind the first pixel and leave it out.
-        ratio = np.sqrt(1 - rng.beta(alpha, alpha, rows).astype(np.float32))
+        ratio = np.sqrt(1 - rng.beta(alpha, alpha, (rows,)).astype(np.float32))
         boxes = np.empty((rows, 4), np.int64)
         for column, size in ((2, width), (0, height)):
-            start = rng.uniform(size=rows).astype(np.float32) * (size - ratio * size)
+            start = rng.uniform(size=(rows,)).astype(np.float32) * (size - ratio * size)
             boxes[:, column] = np.ceil(start)
             boxes[:, column + 1] = np.minimum(np.ceil(start + ratio * size), size)
         partners = rng.permutation(rows).astype(np.int64)
