@@ -2,13 +2,15 @@
 
 import os
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
 from processes import output_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-MNIST = Path(os.environ.get("CYCNN_DATA") or "nowhere") / "mnist"
+DATA = Path(os.environ.get("CYCNN_DATA") or "nowhere")
+MNIST, CIFAR = DATA / "mnist", DATA / "cifar10-jpeg.tar.gz"
 
 
 def run(script, folder, *options):
@@ -34,6 +36,37 @@ def test_perceptron_and_cnn_are_compared_in_a_table(tmp_path):
     assert all(accuracy > 0.2 for accuracy in values["centred digits"])  # 31 batches teach little; chance is 0.1
     # Each row is followed by its explanation, indented.
     assert len(re.findall(r"^    \S", table, re.MULTILINE)) >= len(rows)
+
+
+EXAMPLE_RUNS = {
+    "mnist_convnet.py": (MNIST, r"Test accuracy: (0\.\d+)", 0.4),
+    "unet_segmentation.py": (MNIST, r"Intersection over union: (0\.\d+)", 0.1),
+    "autoencoder.py": (MNIST, r"(0\.\d+) restored", 0.0),
+    "transfer.py": (MNIST, r"Test accuracy on 5 to 9: (0\.\d+)", 0.4),
+    "cifar10_resnet.py": (CIFAR, r"Test accuracy: (0\.\d+)", 0.1),
+}
+
+
+@pytest.mark.parametrize("script", EXAMPLE_RUNS)
+def test_ports_of_keras_s_examples_learn(tmp_path, script):
+    data, pattern, least = EXAMPLE_RUNS[script]
+    if not data.exists():
+        pytest.skip("CYCNN_DATA names no folder that holds the data")
+    out = run(script, tmp_path, "--data", str(data.resolve()), "--images", "2000", "--epochs", "2")
+    assert float(re.search(pattern, out)[1]) > least
+
+
+@pytest.mark.skipif(not CIFAR.exists(), reason="CYCNN_DATA names no folder that holds CIFAR-10")
+def test_mobilenet_learns_from_a_folder_of_images(tmp_path):
+    with tarfile.open(CIFAR) as archive:
+        for member in archive:
+            if re.fullmatch(r"(.*/)?test/(frog|truck)/\d+\.jpg", member.name):
+                target = tmp_path / "images" / Path(member.name).parent.name
+                target.mkdir(parents=True, exist_ok=True)
+                if len(list(target.iterdir())) < 60:
+                    (target / Path(member.name).name).write_bytes(archive.extractfile(member).read())
+    options = "--data", str(tmp_path / "images"), "--size", "32", "--epochs", "2"
+    assert "Validation accuracy: " in run("mobilenet_image_folder.py", tmp_path, *options)
 
 
 def test_options_are_explained(tmp_path):
