@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+from guard_pages import guarded
 from helpers import assert_same, assert_within_rounding, integers
 
 from cycnn import _native
@@ -300,6 +301,34 @@ def test_unit_norm_of_zeros_is_zero_and_its_gradient_is_scaled(isa):
     dx = empty(x.shape, "float32")
     run("RowNormBackward", dout, x, None, mean, inverse, dx, weight, limit, "linear", None, isa=isa)
     assert_same(dx, np.full((2, 5), 1e12, "float32"))
+
+
+# --- memory ----------------------------------------------------------------------------------------
+
+
+@every_isa
+@pytest.mark.parametrize("at_end", (True, False))
+@pytest.mark.parametrize("shape", ((1, 4099, 3), (1, 35, 1030), (3, 50, 6)), ids=str)
+def test_nothing_beyond_the_arrays_is_touched(rng, isa, shape, at_end):
+    def place(*extents):
+        return guarded(rng.random(extents).astype("float32"), at_end)
+
+    x, dout, out, dx = (place(*shape) for _ in range(4))
+    mean, variance, scale, shift, by_scale, by_shift = (place(shape[0], shape[2]) for _ in range(6))
+    gamma, dgamma, dbeta = (place(shape[2]) for _ in range(3))
+    run("ChannelMoments", x, mean, variance, isa=isa)
+    run("ScaleAndShift", mean, variance, gamma, None, scale, shift, 1e-3, isa=isa)
+    run("ChannelAffine", x, scale, shift, out, "relu", isa=isa)
+    run("ChannelSums", x, dout, mean, variance, by_scale, by_shift, 1e-3, isa=isa)
+    sums = (by_scale, by_shift)
+    run("ChannelNormBackward", dout, x, mean, variance, gamma, *sums, dx, 1e-3, "relu", out, isa=isa)
+    run("ChannelAffineBackward", dout, scale, dx, "relu", out, isa=isa)
+    rows, gradients = x.reshape(-1, shape[2]), dout.reshape(-1, shape[2])
+    centers, inverse = place(len(rows)), place(len(rows))
+    run("RowNormForward", rows, gamma, dbeta, centers, inverse, out, 0.1, 1e-3, np.inf, "linear", isa=isa)
+    run("RowNormBackward", gradients, rows, gamma, centers, inverse, dx, 0.1, np.inf, "relu", out, isa=isa)
+    run("RowNormSums", rows, gradients, centers, inverse, dgamma, dbeta, isa=isa)
+    assert all(np.isfinite(array).all() for array in (out, dx, dgamma, dbeta))
 
 
 # --- threads ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..program import Graph, Value
 
 
-class Normalization(Layer):
+class AffineNormalization(Layer):
     """What layers share that multiply by gamma and add beta after they have normalised.
 
     A subclass passes on what it does not take itself: the six options of gamma and beta, and those of all layers.
@@ -101,7 +101,7 @@ def check_last_axis(owner: str, axis: int, input_shape: Shape) -> None:
         raise ValueError(message(owner, "axis", "be -1: channels are the last axis", what))
 
 
-class BatchNormalization(Normalization):
+class BatchNormalization(AffineNormalization):
     """Normalise each channel by its mean and variance over the batch, then scale and shift it.
 
     In training the statistics are those of the batch, and they move the averages that are used in inference::
@@ -157,7 +157,7 @@ class BatchNormalization(Normalization):
     arguments = (
         "axis",
         "momentum",
-        *Normalization.affine,
+        *AffineNormalization.affine,
         "moving_mean_initializer",
         "moving_variance_initializer",
         "renorm",
@@ -223,7 +223,7 @@ class BatchNormalization(Normalization):
         return graph.add(nodes.FrozenBatchNorm(x, self.gamma, self.beta, moving, self.epsilon))
 
 
-class GroupNormalization(Normalization):
+class GroupNormalization(AffineNormalization):
     """Normalise groups of channels by their mean and variance within each image, then scale and shift each channel.
 
     Parameters
@@ -256,7 +256,7 @@ class GroupNormalization(Normalization):
     (None, 7, 7, 32)
     """
 
-    arguments = ("groups", "axis", *Normalization.affine)
+    arguments = ("groups", "axis", *AffineNormalization.affine)
 
     def __init__(
         self,

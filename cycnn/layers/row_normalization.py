@@ -10,7 +10,7 @@ from ..program import nodes
 from ..validation import message, received
 from ..variable import Variable
 from .base import Layer, Shape
-from .normalization import Normalization
+from .normalization import AffineNormalization
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
@@ -33,7 +33,7 @@ def _row_shape(owner: str, axis: int | tuple[int, ...], input_shape: Shape) -> t
     return tuple(input_shape[item] for item in axes)
 
 
-class LayerNormalization(Normalization):
+class LayerNormalization(AffineNormalization):
     """Normalise each row by its mean and variance, then scale and shift each of its numbers.
 
     Parameters
@@ -67,7 +67,7 @@ class LayerNormalization(Normalization):
     (5, 32)
     """
 
-    arguments = ("axis", *Normalization.affine, "rms_scaling")
+    arguments = ("axis", *AffineNormalization.affine, "rms_scaling")
 
     def __init__(
         self,
