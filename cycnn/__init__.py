@@ -1,7 +1,7 @@
 """Convolutional networks for CPUs in one small wheel.
 
 `layers`, `models`      what a network is made of, with Keras's names
-`losses`, `metrics`, `optimizers`, `initializers`, `callbacks`
+`losses`, `metrics`, `optimizers`, `initializers`, `activations`, `callbacks`
                         what `compile` and `fit` are told, by name or as objects
 `ops`                   the same operations on NumPy arrays, with their gradients
 `datasets`              readers of images
@@ -19,6 +19,7 @@ from . import _native  # noqa: F401 - an unbuilt checkout is to say at once how 
 
 if TYPE_CHECKING:
     from . import (
+        activations,
         callbacks,
         datasets,
         initializers,
@@ -45,6 +46,7 @@ __all__ = [
     "Sequential",
     "Tensor",
     "__version__",
+    "activations",
     "callbacks",
     "check_gradients",
     "datasets",

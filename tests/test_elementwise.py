@@ -1,4 +1,4 @@
-"""Activations, softmax, dropout and rescaling against NumPy, on every instruction set this machine can run."""
+"""Activations that others can fuse, and rescaling, against NumPy, on every instruction set this machine can run."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from cycnn._native import Buffer, run_step
 
 # Around the widths of vectors, and around the 8192 numbers of a task.
 SIZES = (0, 1, 3, 7, 8, 15, 16, 17, 33, 63, 65, 1000, 8191, 8192, 8193, 20000)
-COLUMNS = (1, 2, 3, 7, 10, 15, 16, 17, 33, 100, 1000, 8192, 9001)
 ACTIVATIONS = tuple(reference.ACTIVATIONS)
 
 every_isa = pytest.mark.parametrize("isa", _native.supported)
@@ -38,26 +37,6 @@ def activate(x, activation, isa):
     out = empty(x.shape, x.dtype)
     kernels = _native.kernels(x.dtype.name, isa)
     run_step(kernels.ActivationForward(Buffer.of(x), Buffer.of(out), activation))
-    return out
-
-
-def softmax(x, isa):
-    out = empty(x.shape, x.dtype)
-    run_step(_native.kernels(x.dtype.name, isa).SoftmaxForward(Buffer.of(x), Buffer.of(out)))
-    return out
-
-
-def softmax_backward(dout, y, isa):
-    dx = empty(y.shape, y.dtype)
-    step = _native.kernels(y.dtype.name, isa).SoftmaxBackward
-    run_step(step(Buffer.of(dout), Buffer.of(y), Buffer.of(dx)))
-    return dx
-
-
-def drop(x, rate, isa=_native.isa, seed=1, step=2, stream=3):
-    out, key = empty(x.shape, x.dtype), Buffer.of(np.array([seed, step], "uint64"))
-    kernels = _native.kernels(x.dtype.name, isa)
-    run_step(kernels.Dropout(Buffer.of(x), Buffer.of(out), rate, key, stream))
     return out
 
 
@@ -187,201 +166,6 @@ def test_activation_gradient_by_central_differences(rng, activation):
     np.testing.assert_allclose(dx @ direction, dout @ (up - down) / (2 * step), rtol=1e-7)
 
 
-# --- softmax ---------------------------------------------------------------------------------------
-
-
-@every_isa
-@every_dtype
-@pytest.mark.parametrize("columns", COLUMNS)
-def test_softmax_agrees_with_numpy(rng, isa, dtype, columns):
-    x = (3 * rng.standard_normal((20000 // columns + 1, columns))).astype(dtype)
-    exact = reference.softmax(x)
-    # x - max is rounded once, which the exponential turns into a relative error of |x - max| roundings.
-    spread = np.max(x) - np.min(x)
-    assert_within_rounding(softmax(x, isa), exact, exact, columns / 16 + 12 + spread)
-
-
-@every_isa
-@every_dtype
-@pytest.mark.parametrize("columns", COLUMNS)
-def test_softmax_backward_agrees_with_numpy(rng, isa, dtype, columns):
-    y = reference.softmax(rng.standard_normal((20000 // columns + 1, columns))).astype(dtype)
-    dout = rng.standard_normal(y.shape).astype(dtype)
-    out = softmax_backward(dout, y, isa)
-    exact = reference.softmax_backward(dout, y)
-    dout64, y64 = np.abs(dout.astype("float64")), y.astype("float64")
-    magnitude = y64 * (dout64 + (dout64 * y64).sum(axis=-1, keepdims=True))
-    assert_within_rounding(out, exact, magnitude, columns / 16 + 8)
-
-
-@every_isa
-@every_dtype
-def test_softmax_in_place_gives_the_same(rng, isa, dtype):
-    kernels = _native.kernels(dtype, isa)
-    x = rng.standard_normal((300, 10, 10)).astype(dtype)
-    dout = rng.standard_normal(x.shape).astype(dtype)
-    y = softmax(x, isa)
-    dx = softmax_backward(dout, y, isa)
-    run_step(kernels.SoftmaxForward(Buffer.of(x), Buffer.of(x)))
-    assert_same(x, y)
-    run_step(kernels.SoftmaxBackward(Buffer.of(dout), Buffer.of(y), Buffer.of(dout)))
-    assert_same(dout, dx)
-
-
-@every_isa
-@every_dtype
-@pytest.mark.parametrize("columns", (1, 10, 40))
-def test_softmax_of_large_values_is_finite(rng, isa, dtype, columns):
-    x = (1e4 * rng.standard_normal((50, columns))).astype(dtype)
-    out = softmax(x, isa)
-    np.testing.assert_allclose(out.sum(axis=-1), 1, rtol=1e-6)
-    assert_same(out.argmax(axis=-1), x.argmax(axis=-1))
-    assert_same(softmax(np.full((3, columns), -1e30, dtype), isa), softmax(x[:3] * 0, isa))
-
-
-@every_isa
-@every_dtype
-@pytest.mark.parametrize("position", (0, 7, 16, 19))
-@pytest.mark.parametrize("value", (np.nan, np.inf))
-def test_softmax_row_with_nan_is_nan_and_no_other(isa, dtype, position, value):
-    x = np.zeros((3, 20), dtype)
-    x[1, position] = value
-    out = softmax(x, isa)
-    assert np.all(np.isnan(out[1]))
-    assert_same(out[[0, 2]], np.full((2, 20), 0.05, dtype))
-
-
-@every_isa
-def test_softmax_of_minus_infinity_is_zero(isa):
-    x = np.array([[0, -np.inf, 0], [-np.inf, 5, -np.inf]], "float32")
-    assert_same(softmax(x, isa), np.array([[0.5, 0, 0.5], [0, 1, 0]], "float32"))
-
-
-def test_softmax_gradient_by_central_differences(rng):
-    x, direction, dout = (rng.standard_normal((40, 33)) for _ in range(3))
-    step = 1e-5
-    up, down = (softmax(x + s * direction, _native.isa) for s in (step, -step))
-    dx = softmax_backward(dout, softmax(x, _native.isa), _native.isa)
-    expected = np.sum(dout * (up - down)) / (2 * step)
-    np.testing.assert_allclose(np.sum(dx * direction), expected, rtol=1e-7)
-
-
-# --- dropout ---------------------------------------------------------------------------------------
-
-
-def mix64(h):
-    """SplitMix64's step, on a Python int."""
-    h = (h + 0x9E3779B97F4A7C15) % 2**64
-    h = (h ^ (h >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-    h = (h ^ (h >> 27)) * 0x94D049BB133111EB % 2**64
-    return h ^ (h >> 31)
-
-
-def random_bits(size, seed=1, step=2, stream=3):
-    """Return 32 bits per element, as the step defines them: 8192 elements share a key."""
-    bits = []
-    for start in range(0, size, 8192):
-        key = mix64(mix64(mix64(mix64(seed) ^ step) ^ stream) ^ start)
-        h = np.arange(8192, dtype="uint32") + np.uint32(key % 2**32)
-        h = (h ^ (h >> 17)) * np.uint32(0xED5AD4BB) + np.uint32(key >> 32)
-        h = (h ^ (h >> 11)) * np.uint32(0xAC4C1B51)
-        h = (h ^ (h >> 15)) * np.uint32(0x31848BAB)
-        bits.append(h ^ (h >> 14))
-    return np.concatenate(bits)[:size]
-
-
-def deviations(sample, mean, variance):
-    """Return how many standard deviations the mean of a sample is off."""
-    return abs(sample.mean() - mean) / np.sqrt(variance / sample.size)
-
-
-@every_isa
-@every_dtype
-@pytest.mark.parametrize("rate", (0.1, 0.5, 0.8))
-@pytest.mark.parametrize("size", (1, 17, 8191, 8193, 40000))
-def test_dropout_mask_is_as_defined(isa, dtype, rate, size):
-    kept = random_bits(size) >= int(rate * 2**32)
-    expected = np.where(kept, np.array(1 / (1 - rate), dtype), np.array(0, dtype))
-    assert_same(drop(np.ones(size, dtype), rate, isa), expected)
-
-
-@every_isa
-@every_dtype
-def test_dropout_scales_what_it_keeps(rng, isa, dtype):
-    x = rng.standard_normal((4, 50, 51)).astype(dtype)
-    mask = drop(np.ones_like(x), 0.25, isa)
-    assert_same(drop(x, 0.25, isa), x * mask)
-    expected = x * mask
-    buffer, key = Buffer.of(x), Buffer.of(np.array([1, 2], "uint64"))
-    run_step(_native.kernels(dtype, isa).Dropout(buffer, buffer, 0.25, key, 3))
-    assert_same(x, expected)
-
-
-@every_isa
-@every_dtype
-def test_dropout_of_rate_zero_keeps_all_and_of_rate_one_nothing(rng, isa, dtype):
-    x = rng.standard_normal(10000).astype(dtype)
-    assert_same(drop(x, 0.0, isa), x)
-    assert_same(drop(x, 1.0, isa), np.zeros_like(x))
-
-
-@every_isa
-def test_dropout_drops_nan_and_infinity_too(isa):
-    x = np.tile(np.array([np.nan, np.inf], "float32"), 500)
-    kept = random_bits(1000) >= 2**31
-    out = drop(x, 0.5, isa)
-    assert np.all(out[~kept] == 0)
-    assert np.all(np.isnan(out[kept]) == np.isnan(x[kept]))
-
-
-def test_dropout_mask_of_an_element_does_not_depend_on_the_others():
-    short, long = (drop(np.ones(size, "float32"), 0.5) for size in (9000, 30000))
-    assert_same(short, long[:9000])
-
-
-@pytest.mark.parametrize("seed", (0, 1, 2**64 - 1))
-@pytest.mark.parametrize("rate", (0.01, 0.3, 0.5, 0.9))
-def test_dropout_keeps_the_stated_share(seed, rate):
-    kept = drop(np.ones(2**20, "float32"), rate, seed=seed) != 0
-    assert deviations(kept, 1 - rate, rate * (1 - rate)) < 5
-    per_window = kept.reshape(-1, 64).sum(axis=1)
-    assert abs(per_window.var() / (64 * rate * (1 - rate)) - 1) < 5 * np.sqrt(2 / len(per_window))
-
-
-@pytest.mark.parametrize("lag", (1, 2, 3, 8, 16, 64, 127, 512, 1024, 4096, 8192))
-def test_dropout_neighbours_are_independent(lag):
-    kept = drop(np.ones(2**21, "float32"), 0.5) != 0
-    assert deviations(kept[lag:] ^ kept[:-lag], 0.5, 0.25) < 5
-
-
-@pytest.mark.parametrize("lag", (1, 8, 512))
-def test_dropout_bits_of_pairs_are_uniform(lag):
-    """Chi-squared over pairs of bytes; a hash of two rounds fails it by 30 to 60 deviations."""
-    top = (random_bits(2**21) >> 24).astype(int)
-    counts = np.bincount(top[lag:] * 256 + top[:-lag], minlength=65536)
-    expected = (top.size - lag) / 65536
-    squared = np.sum((counts - expected) ** 2) / expected
-    assert abs(squared - 65535) < 5 * np.sqrt(2 * 65535)
-
-
-@pytest.mark.parametrize(
-    "other",
-    ({"seed": 2}, {"step": 3}, {"stream": 4}, {"seed": 2, "step": 1}, {"step": 3, "stream": 2}),
-    ids=str,
-)
-def test_dropout_masks_of_other_keys_are_independent(other):
-    ones = np.ones(2**20, "float32")
-    differ = (drop(ones, 0.5) != 0) ^ (drop(ones, 0.5, **other) != 0)
-    assert deviations(differ, 0.5, 0.25) < 5
-
-
-def test_dropout_steps_are_independent_at_each_position():
-    masks = np.stack([drop(np.ones(32, "float32"), 0.5, step=step) != 0 for step in range(4000)])
-    correlation = np.corrcoef(masks.T)[np.triu_indices(32, 1)]
-    assert np.max(np.abs(correlation)) * np.sqrt(4000) < 5
-    assert deviations(masks[1:] ^ masks[:-1], 0.5, 0.25) < 5
-
-
 # --- rescaling -------------------------------------------------------------------------------------
 
 
@@ -429,16 +213,7 @@ def test_results_do_not_depend_on_threads(rng, restore_threads, isa, dtype):
     results = []
     for threads in (1, 2, 5):
         _native.set_num_threads(threads)
-        y = softmax(x, isa)
-        results.append(
-            [
-                activate(x, "tanh", isa),
-                y,
-                softmax_backward(x, y, isa),
-                drop(x, 0.5, isa),
-                rescale(x, dtype, 0.1, 0.2, isa),
-            ]
-        )
+        results.append([*(activate(x, name, isa) for name in ACTIVATIONS), rescale(x, dtype, 0.1, 0.2, isa)])
     for other in results[1:]:
         for actual, expected in zip(other, results[0], strict=True):
             assert_same(actual, expected)

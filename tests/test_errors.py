@@ -46,6 +46,13 @@ NAMES = {
     "X": X, "Y": Y, "KERNEL": KERNEL, "DOUT": DOUT, "NAN": NAN, **MODELS,
 }  # fmt: skip
 
+ACTIVATIONS = (
+    "None, a function of cycnn.activations or one of 'celu', 'elu', 'exponential', 'gelu', 'hard_shrink', "
+    "'hard_sigmoid', 'hard_silu', 'hard_swish', 'hard_tanh', 'leaky_relu', 'linear', 'log_sigmoid', 'log_softmax', "
+    "'mish', 'relu', 'relu6', 'selu', 'sigmoid', 'silu', 'soft_shrink', 'softmax', 'softplus', 'softsign', "
+    "'sparse_plus', 'sparse_sigmoid', 'squareplus', 'swish', 'tanh', 'tanh_shrink'"
+)
+
 # fmt: off
 CASES = [
     # arguments of layers
@@ -78,12 +85,11 @@ CASES = [
      "Conv2D: `groups` must be 1. Received: groups=2."),
     ('layers.Conv2D(8, 3, data_format="channels_first")', ValueError,
      "Conv2D: `data_format` must be 'channels_last'. Received: data_format='channels_first'."),
-    ('layers.Conv2D(8, 3, activation="gelu")', ValueError,
-     "Conv2D: `activation` must be one of 'linear', 'relu', 'sigmoid', 'softmax', 'tanh'. "
-     "Received: activation='gelu'."),
+    ('layers.Conv2D(8, 3, activation="threshold")', ValueError,
+     f"Conv2D: `activation` must be {ACTIVATIONS}. Received: activation='threshold'."),
     ("layers.Conv2D(8, 3, activation=max)", TypeError,
-     "Conv2D: `activation` must be one of 'linear', 'relu', 'sigmoid', 'softmax', 'tanh'. "
-     "Received: activation=<built-in function max>."),
+     f"Conv2D: `activation` must be {ACTIVATIONS}. Received: activation=<built-in function max>. "
+     "Layers go into the model themselves."),
     ('layers.Conv2D(8, 3, use_bias="yes")', TypeError,
      "Conv2D: `use_bias` must be True or False. Received: use_bias='yes'."),
     ('layers.Conv2D(8, 3, kernel_initializer="magic")', ValueError,
@@ -120,25 +126,66 @@ CASES = [
      "Received: padding='causal'."),
     ("layers.GlobalMaxPooling2D(keepdims=2)", TypeError,
      "GlobalMaxPooling2D: `keepdims` must be True or False. Received: keepdims=2."),
-    ("layers.Dropout(1.0)", ValueError,
-     "Dropout: `rate` must be a finite number in [0, 1). Received: rate=1.0."),
+    ("layers.Dropout(1.1)", ValueError,
+     "Dropout: `rate` must be a finite number in [0, 1]. Received: rate=1.1."),
     ("layers.Dropout(-0.1)", ValueError,
-     "Dropout: `rate` must be a finite number in [0, 1). Received: rate=-0.1."),
+     "Dropout: `rate` must be a finite number in [0, 1]. Received: rate=-0.1."),
     ("layers.Dropout(NAN)", ValueError,
-     "Dropout: `rate` must be a finite number in [0, 1). Received: rate=nan."),
+     "Dropout: `rate` must be a finite number in [0, 1]. Received: rate=nan."),
     ('layers.Dropout("0.5")', TypeError,
-     "Dropout: `rate` must be a finite number in [0, 1). Received: rate='0.5'."),
+     "Dropout: `rate` must be a finite number in [0, 1]. Received: rate='0.5'."),
     ("layers.Dropout(0.5, seed=-1)", ValueError,
      "Dropout: `seed` must be None or a non-negative int less than 2**64. Received: seed=-1."),
     ('layers.Rescaling("1/255")', TypeError,
      "Rescaling: `scale` must be a finite number. Received: scale='1/255'."),
     ('layers.Rescaling(float("inf"))', ValueError,
      "Rescaling: `scale` must be a finite number. Received: scale=inf."),
-    ("layers.Softmax(axis=1)", ValueError,
-     "Softmax: `axis` must be -1. Received: axis=1."),
+    ('layers.Softmax(axis="last")', TypeError,
+     "Softmax: `axis` must be an int of 32 bits. Received: axis='last'."),
+    ("Sequential([Input((4,)), layers.Softmax(axis=2)])", ValueError,
+     "Softmax: `axis` must be an axis of the input, or several neighbours. "
+     "Received: axis=2 for an input of 2 axes."),
+    ("Sequential([Input((4, 4, 1)), layers.Softmax(axis=(1, 3))])", ValueError,
+     "Softmax: `axis` must be an axis of the input, or several neighbours. "
+     "Received: axis=(1, 3) for an input of 4 axes."),
+    ("layers.ReLU(max_value=-1)", ValueError,
+     "ReLU: `max_value` must be a finite number of at least 0. Received: max_value=-1."),
+    ("layers.ReLU(negative_slope=-1)", ValueError,
+     "ReLU: `negative_slope` must be a finite number of at least 0. Received: negative_slope=-1."),
+    ("layers.ReLU(threshold=None)", TypeError,
+     "ReLU: `threshold` must be a finite number of at least 0. Received: threshold=None."),
+    ("layers.LeakyReLU(negative_slope=None)", TypeError,
+     "LeakyReLU: `negative_slope` must be a finite number of at least 0. Received: negative_slope=None."),
+    ('layers.ELU(alpha="1")', TypeError,
+     "ELU: `alpha` must be a finite number. Received: alpha='1'."),
+    ("layers.PReLU(shared_axes=[0])", ValueError,
+     "PReLU: `shared_axes` must be a tuple of positive ints. Received: shared_axes=[0]."),
+    ('layers.PReLU(alpha_constraint="non_neg")', ValueError,
+     "PReLU: `alpha_constraint` must be None. Received: alpha_constraint='non_neg'."),
+    ("Sequential([Input((4,)), layers.PReLU(shared_axes=2)])", ValueError,
+     "PReLU: `input_shape` must have more than 2 axes. Received: input_shape=(None, 4)."),
+    ("layers.Dropout(0.5, noise_shape=3)", TypeError,
+     "Dropout: `noise_shape` must be None or a tuple of positive ints and None. Received: noise_shape=3."),
+    ("layers.Dropout(0.5, noise_shape=(None, 0))", ValueError,
+     "Dropout: `noise_shape` must be a positive int. Received: noise_shape=0."),
+    ("Sequential([Input((4,)), layers.Dropout(0.5, noise_shape=(None, 3))])", ValueError,
+     "Dropout: `noise_shape` must have the input's extents, None or 1. "
+     "Received: noise_shape=(None, 3) for the input shape (None, 4)."),
+    ("layers.AlphaDropout(1)", ValueError,
+     "AlphaDropout: `rate` must be a finite number in [0, 1). Received: rate=1."),
+    ("Sequential([Input((4, 4, 1)), layers.SpatialDropout1D(0.5)])", ValueError,
+     "SpatialDropout1D: `input_shape` must have the 3 axes (batch, steps, channels). "
+     "Received: input_shape=(None, 4, 4, 1)."),
+    ('layers.SpatialDropout2D(0.5, data_format="channels_first")', ValueError,
+     "SpatialDropout2D: `data_format` must be 'channels_last'. Received: data_format='channels_first'."),
+    ("layers.GaussianNoise(1.5)", ValueError,
+     "GaussianNoise: `stddev` must be a finite number in [0, 1]. Received: stddev=1.5."),
+    ("layers.GaussianDropout(1)", ValueError,
+     "GaussianDropout: `rate` must be a finite number in [0, 1). Received: rate=1."),
+    ("layers.ActivityRegularization(l1=-1)", ValueError,
+     "ActivityRegularization: `l1` must be a finite number of at least 0. Received: l1=-1."),
     ("layers.Activation(3)", TypeError,
-     "Activation: `activation` must be one of 'linear', 'relu', 'sigmoid', 'softmax', 'tanh'. "
-     "Received: activation=3."),
+     f"Activation: `activation` must be {ACTIVATIONS}. Received: activation=3."),
     ('layers.deserialize({"class_name": "Conv3D", "config": {}})', ValueError,
      "layers.deserialize: `class_name` must name one of cycnn's layers, or of `custom_objects`. "
      "Received: class_name='Conv3D'."),

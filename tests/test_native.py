@@ -53,18 +53,22 @@ ARGUMENTS = {
     "DepthwiseConv2DBackwardKernel": "x dout dkernel dbias window",
     "DepthwiseConv2DForward": "x kernel bias out window activation",
     "DrawnBoxes": "draws boxes height width",
-    "Dropout": "x out rate key stream",
     "ElementwiseLoss": f"{LOSS} name parameter",
+    "Dropout": "x out rate key stream noise_shape affine",
     "EraseBoxes": "x boxes out values key stream low high",
     "Fill": "out value walk",
     "FlipImages": "x draws out horizontal vertical",
+    "Gaussian": "x out stddev multiply key stream",
     "GroupMoments": "means variances mean variance",
     "MaxPool2DBackward": "dout index dx window activation y",
     "MaxPool2DForward": "x out index window",
     "MixImages": "x partners weights out",
     "MovingAverage": "moving batch momentum",
     "OverlapLoss": f"{LOSS} a b c d",
+    "PReLUBackward": "dout x alpha dx dalpha",
+    "PReLUForward": "x alpha out",
     "PasteBoxes": "x boxes out partners",
+    "Pointwise": "x dout out name numbers",
     "Rescale": "x out scale offset",
     "Resize": "x out rows columns",
     "Round": "x out low high",
@@ -74,9 +78,9 @@ ARGUMENTS = {
     "SGDUpdate": "parameter gradient velocity hyper nesterov",
     "ScaleAndShift": "mean variance gamma beta scale shift epsilon",
     "Select": "x index k out",
-    "SoftmaxBackward": "dout y dx",
-    "SoftmaxForward": "x out",
     "SparseCategoricalCrossentropy": f"{LOSS} from_logits ignore_class",
+    "SoftmaxBackward": "dout y dx axis logarithm",
+    "SoftmaxForward": "x out axis logarithm",
     "Standardize": "x mean variance index out invert shift",
     "StridedCopy": "x out walk",
     "StridedSum": "x out walk",
@@ -175,7 +179,7 @@ class TestStepClasses:
             by_place, by_name = [object()] * at, dict.fromkeys(names[at:], object())
             with pytest.raises(TypeError) as wrong:
                 step_class(*by_place, **by_name)
-            assert re.search("incorrect type|real number", str(wrong.value)), wrong.value
+            assert re.search("incorrect type|real number|as an integer", str(wrong.value)), wrong.value
 
     def test_are_made_once(self):
         assert kernels() is kernels()

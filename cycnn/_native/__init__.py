@@ -19,10 +19,14 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `depthwise`       depthwise convolution: forward and gradient to the input
 `depthwise_kernel`  its gradient to the kernel and the bias, float32
 `pool2d`          maximum and average pooling and their gradients
-`elementwise`     activations, softmax, dropout, rescaling
 `adjust`          contrast, brightness and normalization
 `affine`          images rotated, shifted and scaled
 `augment`         flips, crops, erased rectangles, mixtures; random numbers for each image
+`elementwise`     activations that convolutions can apply in passing, rescaling
+`pointwise`       activations whose derivative needs what went in
+`prelu`           rectification with learned slopes
+`softmax`         softmax and its logarithm over an axis
+`noise`           dropout and normal noise
 `combine`         sums, products and extremes of several arrays
 `rearrange`       copies, sums and fills through strides
 `resize`          weighted sums along rows and columns: resized images
@@ -83,6 +87,10 @@ FAMILIES = (
     "adjust",
     "affine",
     "augment",
+    "pointwise",
+    "prelu",
+    "softmax",
+    "noise",
     "combine",
     "rearrange",
     "resize",

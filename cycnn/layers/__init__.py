@@ -7,9 +7,9 @@
 `pooling`         maximum and average over windows and over whole images
 `normalization`   batch and group normalization
 `row_normalization`  layer, RMS and unit normalization
-`core`            Input, Dense, Flatten, Activation
-`activations`     ReLU, Softmax
-`regularization`  Dropout
+`core`            Input, Dense, Flatten
+`activations`     Activation, ReLU and its relatives, Softmax
+`regularization`  dropout, noise, penalties of activity
 `preprocessing`   Rescaling
 `resizing`        Resizing, CenterCrop
 `padding`         zeros around images and sequences, and cropping
@@ -27,12 +27,12 @@ from typing import Any
 
 from ..validation import message, received
 from ..variable import Variable
-from .activations import ReLU, Softmax
+from .activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
 from .convolutional import Conv2D
-from .core import Activation, Dense, Flatten, Input, InputLayer
+from .core import Dense, Flatten, Input, InputLayer
 from .custom import PythonLayer
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .merging_functions import add, average, concatenate, maximum, minimum, multiply, subtract
@@ -47,7 +47,15 @@ from .pooling import (
     MaxPooling2D,
 )
 from .preprocessing import Normalization, Rescaling
-from .regularization import Dropout
+from .regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from .reshaping import Permute, RepeatVector, Reshape, UpSampling1D, UpSampling2D
 from .resizing import CenterCrop, Resizing
 from .row_normalization import LayerNormalization, RMSNormalization, UnitNormalization
@@ -59,8 +67,11 @@ GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 
 __all__ = [
+    "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling2D",
     "AvgPool2D",
@@ -74,6 +85,8 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
@@ -83,6 +96,7 @@ __all__ = [
     "InputLayer",
     "Layer",
     "LayerNormalization",
+    "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
     "Maximum",
@@ -90,6 +104,7 @@ __all__ = [
     "MixUp",
     "Multiply",
     "Normalization",
+    "PReLU",
     "Permute",
     "PythonLayer",
     "RMSNormalization",
@@ -107,6 +122,8 @@ __all__ = [
     "Reshape",
     "Resizing",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
     "Subtract",
     "UnitNormalization",
     "UpSampling1D",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import initializers, regularizers, validation
+from .. import activations, initializers, regularizers, validation
 from ..shapes import check_size
 from ..tensor import Call, Tensor, call_layer
 from ..validation import message, received
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ..regularizers import Regularizer
 
 Shape: TypeAlias = tuple[Any, ...]
-
-ACTIVATIONS = ("linear", "relu", "sigmoid", "softmax", "tanh")
 
 
 class Layer:
@@ -280,9 +278,9 @@ def snake_case(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def activation_name(owner: str, value: str | None) -> str:
-    """Return the name of an activation function; None stands for "linear"."""
-    return validation.choice(owner, "activation", "linear" if value is None else value, ACTIVATIONS)
+def activation_name(owner: str, value: object) -> str:
+    """Return the name of an activation function given by name or as a function; None stands for "linear"."""
+    return activations.get(value, owner=owner, name="activation").__name__
 
 
 def channels_last(owner: str, value: str | None) -> str:

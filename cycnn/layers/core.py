@@ -1,4 +1,4 @@
-"""Layers that most networks have: the input, dense layers, flattening, activation functions."""
+"""Layers that most networks have: the input, dense layers, flattening."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ class Dense(Layer):
     ----------
     units : int
         Number of outputs.
-    activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}, optional
+    activation : str or function, optional
+        A name such as "relu", or a function of `cycnn.activations`; none by default.
     use_bias : bool
         Whether to add a bias to each unit, True by default.
     kernel_initializer, bias_initializer : str or Initializer
@@ -109,7 +110,7 @@ class Dense(Layer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: object = None,
         *,
         use_bias: bool = True,
         kernel_initializer: object = "glorot_uniform",
@@ -180,32 +181,3 @@ class Flatten(Layer):
 
     def lower(self, graph: Graph, x: Value) -> Value:
         return x.view(self.compute_output_shape(x.shape))
-
-
-class Activation(Layer):
-    """Apply an activation function.
-
-    Parameters
-    ----------
-    activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}
-    **base
-        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
-
-    Notes
-    -----
-    The output has the input's shape.
-
-    Examples
-    --------
-    >>> Activation("tanh").compute_output_shape((None, 28, 28, 6))
-    (None, 28, 28, 6)
-    """
-
-    arguments = ("activation",)
-
-    def __init__(self, activation: str | None, **base: Any) -> None:
-        super().__init__(**base)
-        self.activation = activation_name(self.owner, activation)
-
-    def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.activation(x, self.activation)

@@ -34,6 +34,19 @@ def empty(owner: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[A
     return np.empty(shape, dtype)
 
 
+def with_axis(owner: str, name: str, value: object, axis: object) -> tuple[NDArray[Any], int]:
+    """Return an array with at least one axis, and the number of one of them, counted from the first."""
+    array = validation.float_array(owner, name, value, None)
+    if array.ndim == 0:
+        what = received(f"{name}.shape", array.shape)
+        raise ValueError(message(owner, name, "have at least one axis", what))
+    number = validation.integer(owner, "axis", axis)
+    if not -array.ndim <= number < array.ndim:
+        rule = f"be one of the {array.ndim} axes"
+        raise ValueError(message(owner, "axis", rule, received("axis", axis)))
+    return array, number % array.ndim
+
+
 def run(step_name: str, dtype: np.dtype[Any], *arguments: Any) -> None:
     """Run the step of that name for float32 or float64; arrays are bound where they are."""
     step_class = getattr(_native.kernels(dtype.name), step_name)

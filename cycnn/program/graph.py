@@ -69,8 +69,6 @@ class Graph:
             batch = max(x.shape[0], 1)
             self.penalties.append(self.add(nodes.Penalty(x, regularizer.l1 / batch, regularizer.l2 / batch)))
 
-    def activation(self, x: Value, name: str) -> Value:
-        """Apply an activation to each number, or softmax to each row."""
-        if name == "linear":
-            return x
-        return self.add(nodes.Softmax(x) if name == "softmax" else nodes.Activation(x, name))
+    def activation(self, x: Value, name: str, numbers: tuple[float, ...] = ()) -> Value:
+        """Apply an activation function; `numbers` are what it takes besides x."""
+        return x if name == "linear" else self.add(nodes.activation(x, name, numbers))

@@ -9,12 +9,14 @@ fused into the node that made it: `emit.chain(x)` tells which activation the ste
 for, and `emit.finish` does it in a pass of its own for steps that cannot.
 """
 
+from cycnn.program.nodes.activations import Activation, Pointwise, PReLU, Softmax, activation
 from cycnn.program.nodes.augmentation import Adjust, Affine, CropAtRandom, Drawing, Erase, Flip, Standardize
 from cycnn.program.nodes.base import Node
 from cycnn.program.nodes.convolution import Conv2D, Dense
-from cycnn.program.nodes.elementwise import Activation, Dropout, Rescale, Softmax
+from cycnn.program.nodes.elementwise import Rescale
 from cycnn.program.nodes.losses import Loss, Penalty
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
+from cycnn.program.nodes.noise import Dropout, Gaussian
 from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
 from cycnn.program.nodes.python import PythonCall
@@ -38,13 +40,16 @@ __all__ = [
     "Extreme",
     "Flip",
     "FrozenBatchNorm",
+    "Gaussian",
     "GroupNorm",
     "Loss",
     "MaxPool2D",
     "Node",
+    "PReLU",
     "Pad",
     "Penalty",
     "Permute",
+    "Pointwise",
     "Product",
     "PythonCall",
     "Repeat",
@@ -55,4 +60,5 @@ __all__ = [
     "Softmax",
     "Standardize",
     "Sum",
+    "activation",
 ]
