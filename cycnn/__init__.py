@@ -1,8 +1,10 @@
 """Convolutional networks for CPUs in one small wheel.
 
 `layers`, `models`      what a network is made of, with Keras's names
-`losses`, `metrics`, `optimizers`, `initializers`, `activations`, `callbacks`
+`losses`, `metrics`, `optimizers`, `callbacks`
                         what `compile` and `fit` are told, by name or as objects
+`activations`, `initializers`, `regularizers`, `constraints`
+                        what layers are told of their parameters, likewise
 `ops`                   the same operations on NumPy arrays, with their gradients
 `datasets`              readers of images
 `utils`                 `set_random_seed`
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from . import (
         activations,
         callbacks,
+        constraints,
         datasets,
         initializers,
         layers,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
         models,
         ops,
         optimizers,
+        regularizers,
         utils,
     )
     from .config import get_num_threads, set_num_threads, show_config
@@ -49,6 +53,7 @@ __all__ = [
     "activations",
     "callbacks",
     "check_gradients",
+    "constraints",
     "datasets",
     "get_num_threads",
     "initializers",
@@ -59,6 +64,7 @@ __all__ = [
     "models",
     "ops",
     "optimizers",
+    "regularizers",
     "saving",
     "set_num_threads",
     "show_config",

@@ -162,13 +162,12 @@ class Execution:
         with lowered.lock, AtomicStep():
             if mode == "train":
                 assert self.optimizer is not None
-                self.optimizer.begin_step()
-                lowered.key[1] = self.optimizer.iterations
+                lowered.key[1] = self.optimizer.begin_step()
             try:
                 self.run_program(lowered, batch)
             except BaseException as error:
                 if mode == "train" and self.optimizer is not None:
-                    self.optimizer.iterations -= 1
+                    self.optimizer.undo_step()
                 if not isinstance(error, NotFinite):
                     raise
                 self.not_finite = str(error) or self._first_not_finite(batch) or "the loss"

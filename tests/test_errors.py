@@ -274,10 +274,12 @@ CASES = [
     ("model.summary(batch_size=0)", ValueError,
      "summary: `batch_size` must be a positive int. Received: batch_size=0."),
     # training, evaluation, prediction
-    ('model.compile("rmsprop", "mse")', ValueError,
-     "compile: `optimizer` must be one of adam, sgd. Received: optimizer='rmsprop'."),
+    ('model.compile("adafactor", "mse")', ValueError,
+     "compile: `optimizer` must be one of Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD. "
+     "Received: optimizer='adafactor'."),
     ('model.compile(3, "mse")', TypeError,
-     "compile: `optimizer` must be the name of an optimizer or an Optimizer. Received: optimizer=3."),
+     "compile: `optimizer` must be the name of an optimizer, its configuration, or an optimizer. "
+     "Received: optimizer=3."),
     ('model.compile("sgd", "nonsense")', ValueError,
      "compile: `loss` must be one of binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, "
      "categorical_focal_crossentropy, categorical_hinge, cosine_similarity, dice, hinge, huber, kl_divergence, "

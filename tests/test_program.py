@@ -215,8 +215,8 @@ class TestSteps:
         model = model_of(layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2, use_bias=False))
         model.predict(np.zeros((1, 6, 6, 2), "float32"), verbose=0)
         model.optimizer.build(model.trainable_variables)
-        assert steps_of(model, "train").count("SGDUpdate") == 3
-        assert "SGDUpdate" not in steps_of(model, "gradients") + steps_of(model, "evaluate")
+        assert steps_of(model, "train").count("ParameterUpdate") == 3
+        assert "ParameterUpdate" not in steps_of(model, "gradients") + steps_of(model, "evaluate")
 
     def test_change_of_shape_is_no_step(self):
         assert steps_of(model_of(layers.Conv2D(4, 3), layers.Flatten())) == ["Conv2DForward"]

@@ -37,6 +37,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `normalize_backward`  its gradients
 `normalize_rows`  normalisation of each row by its own statistics, and its gradients
 `optimizers`      parameter updates
+`regularizers`    penalties on the size of numbers
 `peak`            the most that a core can multiply and add, for benchmarks
 
 A dense layer is a 1x1 convolution whose image is the batch, so matrices need no family of their own.
@@ -97,6 +98,7 @@ FAMILIES = (
     *LOSSES,
     *NORMALIZE,
     "optimizers",
+    "regularizers",
 )
 TILED = ("conv2d", "conv2d_kernel", "depthwise_kernel")
 PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in TILED))

@@ -1,26 +1,64 @@
-"""Parameter updates, in one pass over memory. w is the parameter, g its gradient:
+"""Parameter updates, in one pass over memory. w is the parameter, g its gradient, t the number of the update:
 
-    SGDUpdate   w <- w - learning_rate g                                 without a velocity
-                v <- momentum v - learning_rate g, w <- w + v            with one
-                v as above, w <- w + momentum v - learning_rate g        Nesterov
-    AdamUpdate  m <- m + (1 - beta_1) (g - m), v <- v + (1 - beta_2) (g^2 - v)
-                w <- w - alpha m / (sqrt(v) + epsilon)
+    sgd       v <- momentum v - rate g, w <- w + v, with Nesterov w <- w + momentum v - rate g; without v, w <- w - rate g
+    adam      m <- m + (1 - beta_1) (g - m), v <- v + (1 - beta_2) (g^2 - v)
+              w <- w - alpha m / (sqrt(v) + epsilon), with AMSGrad the largest v so far under the root
+    adamax    m as above, u <- max(beta_2 u, |g|), w <- w - alpha m / (u + epsilon)
+    nadam     m, v as above, w <- w - (alpha m + alpha_g g) / (sqrt(alpha_v v) + epsilon)
+    rmsprop   v <- rho v + (1 - rho) g^2, a <- rho a + (1 - rho) g, s = rate g / sqrt(v - a^2 + epsilon)
+              b <- momentum b + s, w <- w - b; a and b are left out where there are none
+    adagrad   v <- v + g^2, w <- w - rate g / sqrt(v + epsilon)
+    adadelta  v <- rho v + (1 - rho) g^2, s = g sqrt(u + epsilon) / sqrt(v + epsilon)
+              u <- rho u + (1 - rho) s^2, w <- w - rate s
+    lion      w <- w - rate sign(beta_1 m + (1 - beta_1) g), m <- beta_2 m + (1 - beta_2) g
 
-Keras's formulas. The hyperparameters are read from a float64 buffer when the step runs, so a schedule only writes
-there. A step raises the version of its parameter: packed copies of it are then made anew.
+Keras's formulas; the alphas hold the rate and the corrections for t. Around a rule, in Keras's order: gradients are
+averaged over some steps, clipped, the parameter decays, and an average of its values is kept.
+
+All of it is done to a chunk of each array while that is in the cache, so every array moves once however much there is
+to do. The hyperparameters are read from a float64 buffer when a step runs, and so is whether this step only adds to
+the accumulated gradient: one program serves all steps. An update raises the version of its parameter: packed copies of
+it are then made anew.
 """
 
-from libc.math cimport sqrt, sqrtf
+from libc.math cimport NAN, sqrt, sqrtf
+from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer
+from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport real_t
-from .elementwise cimport Elementwise
+from .rows cimport row_dot
 
-ctypedef void (*sgd_loop)(
-    void* w, const void* g, void* v, Py_ssize_t n, double learning_rate, double momentum, bint nesterov
+cdef enum:
+    CHUNK = 8192  # numbers per task: 32 KiB of float32
+
+# The hyperparameters of a step; behind them are those of the rule, in the order in which it lists them below.
+cdef enum:
+    APPLIES       # 1, or 0 where the gradient is only accumulated
+    DECAY         # share of the parameter that is taken away
+    EMA_MOMENTUM  # share of its old value in the average
+    OVERWRITES    # 1 where the average becomes the parameter
+    OWN
+
+# a, b and c are what the rule remembers, in the order of `_rule`; NULL where it does not.
+ctypedef void (*rule_loop)(
+    void* w, const void* g, void* a, void* b, void* c, Py_ssize_t n, const double* hyper
 ) noexcept nogil
-ctypedef void (*adam_loop)(
-    void* w, const void* g, void* m, void* v, Py_ssize_t n, const double* hyper
+
+cdef struct Recipe:
+    rule_loop rule
+    const double* hyper
+    double steps  # gradients in an accumulated one
+    double scale  # by which gradients are multiplied
+    double bound  # to which they are clipped, or 0
+    bint decays
+
+# g is averaged or clipped in `scratch`, which has room for a chunk; `accumulator` and `average` may be NULL.
+ctypedef void (*chunk_loop)(
+    void* w, const void* g, void* accumulator, void* average, void* scratch,
+    void* a, void* b, void* c, Py_ssize_t n, const Recipe* recipe
+) noexcept nogil
+ctypedef double (*square_loop)(
+    const void* g, const void* accumulator, void* scratch, Py_ssize_t n, double steps
 ) noexcept nogil
 
 
@@ -32,88 +70,330 @@ cdef inline real_t _sqrt(real_t x) noexcept nogil:
 
 
 cdef void _sgd(
-    real_t* w, const real_t* g, real_t* v, Py_ssize_t n, double learning_rate, double momentum, bint nesterov
+    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
 ) noexcept nogil:
+    """hyper: rate, momentum, nesterov."""
     cdef:
         Py_ssize_t i
-        real_t rate = <real_t> learning_rate, inertia = <real_t> momentum
+        real_t rate = <real_t> hyper[0], momentum = <real_t> hyper[1]
     if v == NULL:
         for i in range(n):
             w[i] -= rate * g[i]
-    elif nesterov:
+    elif hyper[2] != 0:
         for i in range(n):
-            v[i] = inertia * v[i] - rate * g[i]
-            w[i] += inertia * v[i] - rate * g[i]
+            v[i] = momentum * v[i] - rate * g[i]
+            w[i] += momentum * v[i] - rate * g[i]
     else:
         for i in range(n):
-            v[i] = inertia * v[i] - rate * g[i]
+            v[i] = momentum * v[i] - rate * g[i]
             w[i] += v[i]
 
 
-cdef void _adam(real_t* w, const real_t* g, real_t* m, real_t* v, Py_ssize_t n, const double* hyper) noexcept nogil:
+cdef void _adam(
+    real_t* w, const real_t* g, real_t* m, real_t* v, real_t* top, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: alpha, beta_1, beta_2, epsilon."""
     cdef:
         Py_ssize_t i
         real_t alpha = <real_t> hyper[0], rest_1 = <real_t> (1 - hyper[1]), rest_2 = <real_t> (1 - hyper[2])
         real_t epsilon = <real_t> hyper[3], m_i, v_i
+    if top == NULL:
+        for i in range(n):
+            m_i = m[i] + rest_1 * (g[i] - m[i])
+            v_i = v[i] + rest_2 * (g[i] * g[i] - v[i])
+            m[i] = m_i
+            v[i] = v_i
+            w[i] -= alpha * m_i / (_sqrt(v_i) + epsilon)
+    else:
+        for i in range(n):
+            m[i] += rest_1 * (g[i] - m[i])
+            v[i] += rest_2 * (g[i] * g[i] - v[i])
+        for i in range(n):
+            top[i] = top[i] if v[i] <= top[i] else v[i]  # NaN in v, which stays there, becomes NaN
+            w[i] -= alpha * m[i] / (_sqrt(top[i]) + epsilon)
+
+
+cdef void _adamax(
+    real_t* w, const real_t* g, real_t* m, real_t* u, real_t* c, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: alpha, beta_1, beta_2, epsilon."""
+    cdef:
+        Py_ssize_t i
+        real_t alpha = <real_t> hyper[0], rest_1 = <real_t> (1 - hyper[1]), beta_2 = <real_t> hyper[2]
+        real_t epsilon = <real_t> hyper[3], size, faded
     for i in range(n):
-        m_i = m[i] + rest_1 * (g[i] - m[i])
-        v_i = v[i] + rest_2 * (g[i] * g[i] - v[i])
-        m[i] = m_i
-        v[i] = v_i
-        w[i] -= alpha * m_i / (_sqrt(v_i) + epsilon)
+        m[i] += rest_1 * (g[i] - m[i])
+        size = -g[i] if g[i] < 0 else g[i]
+        faded = beta_2 * u[i]
+        u[i] = faded if size <= faded or faded != faded else size
+        w[i] -= alpha * m[i] / (u[i] + epsilon)
 
 
-cdef class SGDUpdate(Elementwise):
-    """Gradient descent, with momentum where there is a velocity."""
+cdef void _nadam(
+    real_t* w, const real_t* g, real_t* m, real_t* v, real_t* c, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: alpha, alpha_g, alpha_v, beta_1, beta_2, epsilon."""
+    cdef:
+        Py_ssize_t i
+        real_t alpha = <real_t> hyper[0], alpha_g = <real_t> hyper[1], alpha_v = <real_t> hyper[2]
+        real_t rest_1 = <real_t> (1 - hyper[3]), rest_2 = <real_t> (1 - hyper[4]), epsilon = <real_t> hyper[5]
+    for i in range(n):
+        m[i] += rest_1 * (g[i] - m[i])
+        v[i] += rest_2 * (g[i] * g[i] - v[i])
+        w[i] -= (alpha * m[i] + alpha_g * g[i]) / (_sqrt(alpha_v * v[i]) + epsilon)
+
+
+cdef void _rmsprop(
+    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* a, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: rate, rho, momentum, epsilon."""
+    cdef:
+        Py_ssize_t i
+        real_t rate = <real_t> hyper[0], rho = <real_t> hyper[1], rest = <real_t> (1 - hyper[1])
+        real_t momentum = <real_t> hyper[2], epsilon = <real_t> hyper[3], spread, step
+    for i in range(n):
+        v[i] = rho * v[i] + rest * (g[i] * g[i])
+    if a != NULL:
+        for i in range(n):
+            a[i] = rho * a[i] + rest * g[i]
+    for i in range(n):
+        spread = v[i] + epsilon if a == NULL else v[i] - a[i] * a[i] + epsilon
+        step = rate * g[i] / _sqrt(spread)
+        if b != NULL:
+            b[i] = momentum * b[i] + step
+            step = b[i]
+        w[i] -= step
+
+
+cdef void _adagrad(
+    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: rate, epsilon."""
+    cdef:
+        Py_ssize_t i
+        real_t rate = <real_t> hyper[0], epsilon = <real_t> hyper[1]
+    for i in range(n):
+        v[i] += g[i] * g[i]
+        w[i] -= rate * g[i] / _sqrt(v[i] + epsilon)
+
+
+cdef void _adadelta(
+    real_t* w, const real_t* g, real_t* v, real_t* u, real_t* c, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: rate, rho, epsilon."""
+    cdef:
+        Py_ssize_t i
+        real_t rate = <real_t> hyper[0], rho = <real_t> hyper[1], rest = <real_t> (1 - hyper[1])
+        real_t epsilon = <real_t> hyper[2], step
+    for i in range(n):
+        v[i] = rho * v[i] + rest * (g[i] * g[i])
+        step = _sqrt(u[i] + epsilon) * g[i] / _sqrt(v[i] + epsilon)
+        u[i] = rho * u[i] + rest * (step * step)
+        w[i] -= rate * step
+
+
+cdef void _lion(
+    real_t* w, const real_t* g, real_t* m, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
+) noexcept nogil:
+    """hyper: rate, beta_1, beta_2."""
+    cdef:
+        Py_ssize_t i
+        real_t rate = <real_t> hyper[0], beta_1 = <real_t> hyper[1], rest_1 = <real_t> (1 - hyper[1])
+        real_t beta_2 = <real_t> hyper[2], rest_2 = <real_t> (1 - hyper[2]), one = 1, mixed
+    for i in range(n):
+        mixed = beta_1 * m[i] + rest_1 * g[i]
+        w[i] -= rate * (one if mixed > 0 else -one if mixed < 0 else mixed)  # zero and NaN are their own signs
+        m[i] = beta_2 * m[i] + rest_2 * g[i]
+
+
+cdef rule_loop _rule(str name, real_t zero) except NULL:
+    """Return the loop of a rule for numbers of the type of `zero`."""
+    if name == "sgd":
+        return <rule_loop> _sgd[real_t]
+    if name == "adam":
+        return <rule_loop> _adam[real_t]
+    if name == "adamax":
+        return <rule_loop> _adamax[real_t]
+    if name == "nadam":
+        return <rule_loop> _nadam[real_t]
+    if name == "rmsprop":
+        return <rule_loop> _rmsprop[real_t]
+    if name == "adagrad":
+        return <rule_loop> _adagrad[real_t]
+    if name == "adadelta":
+        return <rule_loop> _adadelta[real_t]
+    if name == "lion":
+        return <rule_loop> _lion[real_t]
+    raise KeyError(name)
+
+
+cdef void _average(
+    const real_t* g, const real_t* accumulator, real_t* out, Py_ssize_t n, double steps
+) noexcept nogil:
+    """out = (g + accumulator) / steps."""
+    cdef Py_ssize_t i
+    cdef real_t divisor = <real_t> steps
+    for i in range(n):
+        out[i] = (g[i] + accumulator[i]) / divisor
+
+
+cdef void _follow(real_t* w, real_t* average, Py_ssize_t n, const double* hyper) noexcept nogil:
+    """Take w into its moving average, and the average for w where the step says so."""
+    cdef Py_ssize_t i
+    cdef real_t momentum = <real_t> hyper[EMA_MOMENTUM], rest = <real_t> (1 - hyper[EMA_MOMENTUM])
+    for i in range(n):
+        average[i] = momentum * average[i] + rest * w[i]
+    if hyper[OVERWRITES] != 0:
+        for i in range(n):
+            w[i] = average[i]
+
+
+cdef void _update(
+    real_t* w, const real_t* g, real_t* accumulator, real_t* average, real_t* scratch,
+    void* a, void* b, void* c, Py_ssize_t n, const Recipe* recipe
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i
+        const double* hyper = recipe.hyper
+        real_t scale = <real_t> recipe.scale, bound = <real_t> recipe.bound, decay = <real_t> hyper[DECAY]
+    if hyper[APPLIES] == 0:
+        for i in range(n):
+            accumulator[i] = g[i] + accumulator[i]
+    else:
+        if accumulator != NULL:
+            _average(g, accumulator, scratch, n, recipe.steps)
+            memset(accumulator, 0, n * sizeof(real_t))
+            g = scratch
+        if recipe.scale != 1:  # NaN is not
+            for i in range(n):
+                scratch[i] = scale * g[i]
+            g = scratch
+        if bound > 0:
+            for i in range(n):
+                scratch[i] = bound if g[i] > bound else -bound if g[i] < -bound else g[i]
+            g = scratch
+        if recipe.decays:
+            for i in range(n):
+                w[i] -= decay * w[i]
+        recipe.rule(w, g, a, b, c, n, hyper + OWN)
+    if average != NULL:
+        _follow(w, average, n, hyper)
+
+
+cdef double _square(
+    const real_t* g, const real_t* accumulator, real_t* scratch, Py_ssize_t n, double steps
+) noexcept nogil:
+    if accumulator != NULL:
+        _average(g, accumulator, scratch, n, steps)
+        g = scratch
+    return row_dot(g, g, n)
+
+
+cdef inline char* _at(Buffer buffer, Py_ssize_t start) noexcept nogil:
+    """Return where number `start` of a buffer is, NULL if there is no buffer."""
+    return NULL if buffer is None else buffer.data + start * buffer.itemsize
+
+
+cdef class SquaredNorm(Step):
+    """One of some sums of squares of gradients: chunk by chunk, and then over the chunks in their order."""
 
     cdef:
-        Buffer parameter  # INOUT
-        Buffer gradient   # IN, of the parameter's shape
-        Buffer velocity   # INOUT, of the parameter's shape, or None
-        Buffer hyper      # IN: float64, (learning_rate, momentum)
-        bint nesterov
-        sgd_loop loop
+        Buffer gradient     # IN
+        Buffer accumulator  # IN, of the gradient's shape, or None
+        Buffer squares      # OUT, in the place `index`: float64
+        Buffer hyper        # IN: float64
+        Py_ssize_t index, count
+        double steps
+        square_loop loop
 
-    def __init__(self, Buffer parameter, Buffer gradient, Buffer velocity, Buffer hyper, bint nesterov):
-        self.parameter, self.gradient, self.velocity, self.hyper = parameter, gradient, velocity, hyper
-        self.nesterov = nesterov
-        self.size = parameter.size
-        self.loop = <sgd_loop> _sgd[float] if parameter.dtype == "float32" else <sgd_loop> _sgd[double]
+    def __init__(
+        self, Buffer gradient, Buffer accumulator, Buffer squares, index, Buffer hyper, double steps
+    ):
+        self.gradient, self.accumulator, self.squares, self.hyper = gradient, accumulator, squares, hyper
+        self.index, self.steps = index, steps
+        self.count = (gradient.size + CHUNK - 1) // CHUNK
+        self.workspace = self.count * sizeof(double)
+        self.scratch = 0 if accumulator is None else CHUNK * gradient.itemsize
+        self.loop = <square_loop> _square[float] if gradient.dtype == "float32" else <square_loop> _square[double]
 
     cdef void run(self) noexcept nogil:
-        Elementwise.run(self)
-        self.parameter.version += 1
+        cdef double total = 0
+        cdef Py_ssize_t i
+        if (<const double*> self.hyper.data)[APPLIES] != 0:
+            self.split(self.count, 2.0 * self.gradient.size)
+            for i in range(self.count):
+                total += (<double*> self.work)[i]
+            (<double*> self.squares.data)[self.index] = total
 
-    cdef void chunk(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef Py_ssize_t start = i * CHUNK
+        (<double*> self.work)[i] = self.loop(
+            _at(self.gradient, start), _at(self.accumulator, start), scratch,
+            min(<Py_ssize_t> CHUNK, self.gradient.size - start), self.steps
+        )
+
+
+cdef class ParameterUpdate(Step):
+    """One update of one parameter by a rule, with everything around it.
+
+    `squares` has the sums of squares of the gradients whose common norm is clipped to `most`: of this parameter's alone,
+    or `across` all of them, where an infinite norm makes every gradient NaN.
+    """
+
+    cdef:
+        Buffer parameter    # INOUT
+        Buffer gradient     # IN, of the parameter's shape
+        Buffer a, b, c      # INOUT, likewise, or None
+        Buffer accumulator  # INOUT, likewise, or None
+        Buffer average      # INOUT, likewise, or None
+        Buffer squares      # IN: float64, or None
+        Buffer hyper        # IN: float64
+        double most
+        bint across
+        Recipe recipe
+        chunk_loop loop
+
+    def __init__(
+        self, str rule, Buffer parameter, Buffer gradient, slots, Buffer hyper, Buffer accumulator, double steps,
+        Buffer squares, double most, bint across, double bound, bint decays, Buffer average
+    ):
+        self.parameter, self.gradient, self.hyper = parameter, gradient, hyper
+        self.a, self.b, self.c = (*slots, None, None, None)[:3]
+        self.accumulator, self.average, self.squares = accumulator, average, squares
+        self.most, self.across = most, across
+        self.recipe.steps, self.recipe.scale, self.recipe.bound, self.recipe.decays = steps, 1, bound, decays
+        if accumulator is not None or squares is not None or bound > 0:
+            self.scratch = CHUNK * parameter.itemsize
+        if parameter.dtype == "float32":
+            self.recipe.rule, self.loop = _rule(rule, <float> 0), <chunk_loop> _update[float]
+        else:
+            self.recipe.rule, self.loop = _rule(rule, <double> 0), <chunk_loop> _update[double]
+
+    cdef double scale(self) noexcept nogil:
+        """Return what the gradient is to be multiplied by, so that the norm is at most `most`."""
         cdef:
-            Py_ssize_t at = start * self.parameter.itemsize
-            const double* hyper = <const double*> self.hyper.data
-            char* velocity = NULL if self.velocity is None else self.velocity.data + at
-        self.loop(self.parameter.data + at, self.gradient.data + at, velocity, n, hyper[0], hyper[1], self.nesterov)
-
-
-cdef class AdamUpdate(Elementwise):
-    """Adam. The bias corrections are in alpha = learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)."""
-
-    cdef:
-        Buffer parameter  # INOUT
-        Buffer gradient   # IN, of the parameter's shape
-        Buffer m, v       # INOUT, of the parameter's shape
-        Buffer hyper      # IN: float64, (alpha, beta_1, beta_2, epsilon)
-        adam_loop loop
-
-    def __init__(self, Buffer parameter, Buffer gradient, Buffer m, Buffer v, Buffer hyper):
-        self.parameter, self.gradient, self.m, self.v, self.hyper = parameter, gradient, m, v, hyper
-        self.size = parameter.size
-        self.loop = <adam_loop> _adam[float] if parameter.dtype == "float32" else <adam_loop> _adam[double]
+            const double* squares = <const double*> self.squares.data
+            double norm = 0
+            Py_ssize_t i
+        for i in range(self.squares.size):
+            norm += squares[i]
+        norm = sqrt(norm)
+        if self.across and norm - norm != 0:
+            return NAN
+        return 1 if norm <= self.most else self.most / norm
 
     cdef void run(self) noexcept nogil:
-        Elementwise.run(self)
-        self.parameter.version += 1
+        self.recipe.hyper = <const double*> self.hyper.data
+        if self.squares is not None:
+            self.recipe.scale = self.scale()
+        self.split((self.parameter.size + CHUNK - 1) // CHUNK, 8.0 * self.parameter.size)
+        if self.recipe.hyper[APPLIES] != 0 or self.recipe.hyper[OVERWRITES] != 0:
+            self.parameter.version += 1
 
-    cdef void chunk(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        cdef Py_ssize_t at = start * self.parameter.itemsize
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef Py_ssize_t start = i * CHUNK
         self.loop(
-            self.parameter.data + at, self.gradient.data + at, self.m.data + at, self.v.data + at, n,
-            <const double*> self.hyper.data
+            _at(self.parameter, start), _at(self.gradient, start), _at(self.accumulator, start),
+            _at(self.average, start), scratch, _at(self.a, start), _at(self.b, start), _at(self.c, start),
+            min(<Py_ssize_t> CHUNK, self.parameter.size - start), &self.recipe
         )

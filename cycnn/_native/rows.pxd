@@ -42,6 +42,24 @@ cdef inline real_t row_sum(const real_t* a, Py_ssize_t n) noexcept nogil:
     return fold(lanes)
 
 
+cdef inline real_t row_absolute_sum(const real_t* a, Py_ssize_t n) noexcept nogil:
+    """Return the sum of |a[i]|."""
+    cdef:
+        real_t[LANES] lanes
+        Py_ssize_t block, lane
+        real_t number
+    for lane in range(LANES):
+        lanes[lane] = 0
+    for block in range(n // LANES):
+        for lane in range(LANES):
+            number = a[block * LANES + lane]
+            lanes[lane] += -number if number < 0 else number
+    for lane in range(n % LANES):
+        number = a[n - n % LANES + lane]
+        lanes[lane] += -number if number < 0 else number
+    return fold(lanes)
+
+
 cdef inline real_t row_dot(const real_t* a, const real_t* b, Py_ssize_t n) noexcept nogil:
     """Return the sum of a[i] * b[i]."""
     cdef:

@@ -232,8 +232,8 @@ def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Va
     """Emit what changes the parameters: the optimizer's steps and constraints."""
     assert model.optimizer is not None
     pairs = [(variable, emission.use(gradient)) for variable, gradient in gradients.items()]
-    for variable, gradient in pairs:
-        emission.append(model.optimizer.update_step(emission.kernels, variable, gradient))
+    for step in model.optimizer.update_steps(emission.kernels, pairs):
+        emission.append(step)
     for value in gradients.values():
         emission.use(value)
     for variable, _ in pairs:
