@@ -114,7 +114,7 @@ def state_of(model: Model, include_optimizer: bool = True) -> tuple[dict[str, ND
     if model.optimizer is not None:
         compiled = {"optimizer": optimizers.serialize(model.optimizer)}
         compiled |= {name: _plain(name, value) for name, value in model.compiled_with.items()}
-        if include_optimizer and model.optimizer.iterations:
+        if include_optimizer and model.optimizer.steps:
             arrays |= {f"optimizer/{name}": array for name, array in model.optimizer.get_state().items()}
     seeds = {
         name: str(layer._drawn_seed)

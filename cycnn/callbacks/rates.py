@@ -31,7 +31,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         assert optimizer is not None
-        rate = self.schedule(epoch, float(optimizer.learning_rate))  # type: ignore[arg-type]
+        rate = self.schedule(epoch, float(optimizer.learning_rate))
         if not isinstance(rate, (int, float)) and not hasattr(rate, "__float__"):
             rule = "return a number"
             raise TypeError(message("LearningRateScheduler", "schedule", rule, received("schedule(...)", rate)))
@@ -41,7 +41,7 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None and self.model.optimizer is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)  # type: ignore[arg-type]
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class ReduceLROnPlateau(Watching):
@@ -97,7 +97,7 @@ class ReduceLROnPlateau(Watching):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         assert optimizer is not None
-        rate = float(optimizer.learning_rate)  # type: ignore[arg-type]
+        rate = float(optimizer.learning_rate)
         if logs is not None:
             logs["learning_rate"] = rate
         value = self.watched(logs)
@@ -114,4 +114,4 @@ class ReduceLROnPlateau(Watching):
                 optimizer.learning_rate = max(rate * self.factor, self.min_lr)
                 self.cooldown_left, self.wait = self.cooldown, 0
                 if self.verbose:
-                    print(f"Epoch {epoch + 1}: learning rate {float(optimizer.learning_rate):g}")  # type: ignore[arg-type]
+                    print(f"Epoch {epoch + 1}: learning rate {float(optimizer.learning_rate):g}")
