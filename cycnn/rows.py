@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 _GIVEN_BACK_EVERY = 64 << 20  # bytes of a memory-mapped file
-_NEIGHBOURHOOD = 64 << 10  # what Linux maps around a page that is asked for
+_NEIGHBOURHOOD = 2 << 20  # what Linux may map around a page that is asked for: up to a huge page
 
 
 class Rows:
