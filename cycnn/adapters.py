@@ -31,7 +31,7 @@ class Names:
 
     owner: str = "fit"
     inputs: Sequence[str] = ("x",)
-    outputs: Sequence[str] = ("y",)
+    outputs: Sequence[str] = ("y",)  # none in prediction
 
 
 def as_array(owner: str, name: str, value: object) -> NDArray[Any]:
@@ -112,12 +112,15 @@ def same_rows(owner: str, groups: Mapping[str, Arrays | None]) -> int:
 
 
 def unpack(names: Names, batch: object) -> Batch:
-    """Return the parts of a batch: x, or a tuple (x,), (x, y) or (x, y, sample_weight)."""
+    """Return the parts of a batch: x, or a tuple (x,), (x, y) or (x, y, sample_weight).
+
+    Where no outputs are named, as in prediction, targets and weights are left out.
+    """
     parts = tuple(batch) if isinstance(batch, (list, tuple)) else (batch,)
     if not 1 <= len(parts) <= 3:
         rule = "give batches (x,), (x, y) or (x, y, sample_weight)"
         raise ValueError(message(names.owner, "x", rule, f"a {type(batch).__name__} of {len(parts)}"))
-    x, y, weight = (*parts, None, None)[:3]
+    x, y, weight = (*(parts if names.outputs else parts[:1]), None, None)[:3]
     split = Batch(
         columns(names.owner, "x", x, names.inputs),
         None if y is None else columns(names.owner, "y", y, names.outputs),

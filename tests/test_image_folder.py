@@ -257,6 +257,21 @@ def test_subsets_are_parts_of_the_files(folder, capsys):
     assert numbers(alone) == before  # in the order of `labels`, to compare predictions with
 
 
+def test_a_model_learns_from_a_folder(folder):
+    layers = cycnn.layers
+    cycnn.utils.set_random_seed(0)
+    model = cycnn.Sequential(
+        [cycnn.Input((4, 6, 3)), layers.Rescaling(1 / 12), layers.Flatten(), layers.Dense(3, activation="softmax")]
+    )
+    model.compile(cycnn.optimizers.Adam(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    train, test = read(folder, validation_split=0.25, subset="both", seed=1, batch_size=4)
+    history = model.fit(train, validation_data=test, epochs=60, verbose=0)
+    assert history.history["accuracy"][-1] >= 8 / 9
+    assert train.epoch == 60
+    assert model.predict(test, verbose=0).shape == (3, 3)
+    assert model.evaluate(test, verbose=0)[1] == history.history["val_accuracy"][-1]
+
+
 # --- pixels -------------------------------------------------------------------------------------
 
 

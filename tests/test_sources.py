@@ -7,6 +7,7 @@ import pytest
 from helpers import assert_same
 from processes import output_of
 
+import cycnn
 from cycnn.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
 from cycnn.sources import ArraySource
 from cycnn.streams import DatasetSource, IterableSource, stream
@@ -263,6 +264,7 @@ def test_a_batch_is_inputs_targets_and_weights():
     for batch, missing in ((A, 2), ((A,), 2), ([A], 2), ((A, B), 1), ((A, B, None), 1), ((A, B, A), 0)):
         assert sum(part is None for part in unpack(Names(), batch)) == missing
     assert unpack(Names(), {"x": A}).x[0] is A
+    assert unpack(Names("predict", ("x",), ()), (A, object(), object()))[1:] == (None, None)
     parts = unpack(two, ({"a": A, "b": B}, [B, A], A))
     assert [id(array) for part in parts for array in part] == list(map(id, (A, B, B, A, A, A)))
 
@@ -444,3 +446,61 @@ def test_streams_have_their_targets_in_their_batches():
     )
     with pytest.raises(ValueError, match="`sample_weight` must be None"):
         stream(ones(3), None, A)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+class Parts(PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return X[4 * index : 4 * index + 4], Y[4 * index : 4 * index + 4]
+
+
+X, Y = RNG.normal(size=(10, 3)).astype("float32"), RNG.normal(size=(10, 2)).astype("float32")
+FORMS = {
+    "arrays": lambda folder: {"x": X, "y": Y},
+    "float64": lambda folder: {"x": X.astype("float64"), "y": Y.astype("float64")},
+    "lists": lambda folder: {"x": X.tolist(), "y": Y.tolist()},
+    "list of inputs": lambda folder: {"x": [X], "y": Y},
+    "other library": lambda folder: {"x": Foreign(X), "y": Foreign(Y)},
+    "mapped file": lambda folder: {"x": mapped(folder, X), "y": Y},
+    "data set": lambda folder: {"x": Parts()},
+    "data set with workers": lambda folder: {"x": Parts(workers=3)},
+    "generator": lambda folder: {"x": (Parts()[i % 3] for i in range(9)), "steps_per_epoch": 3},
+    "iterable": lambda folder: {"x": iter_again(lambda: (Parts()[i] for i in range(3)))},
+}
+
+
+def mapped(folder, array):
+    np.save(folder / "x.npy", array)
+    return np.load(folder / "x.npy", mmap_mode="r")
+
+
+def iter_again(make):
+    return type("Again", (), {"__iter__": lambda self: make()})()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_training_is_the_same_whatever_form_data_have(tmp_path, form):
+    results = []
+    for name in ("arrays", form):
+        model = cycnn.Sequential([cycnn.Input((3,)), cycnn.layers.Dense(2)])
+        model.set_weights([np.full((3, 2), 0.5, "float32"), np.zeros(2, "float32")])
+        model.compile("sgd", "mse")
+        data = FORMS[name](tmp_path)
+        batch_size = 4 if "y" in data else None
+        history = model.fit(**data, batch_size=batch_size, epochs=3, shuffle=False, verbose=0)
+        data = FORMS[name](tmp_path)
+        steps = {"steps": 3} if data.pop("steps_per_epoch", None) else {}
+        loss = model.evaluate(**data, batch_size=batch_size, verbose=0, **steps)
+        predicted = model.predict(data["x"], batch_size=batch_size, verbose=0, **steps) if not steps else None
+        results.append((history.history["loss"], model.get_weights(), loss, predicted))
+    (losses, weights, loss, predicted), others = results
+    assert losses == others[0] and loss == others[2]
+    for ours, theirs in zip(weights, others[1], strict=True):
+        assert_same(theirs, ours)
+    if others[3] is not None:
+        assert_same(others[3], predicted)
