@@ -10,6 +10,13 @@ Along one axis of `size` pixels, a window of `kernel` taps, `dilation` pixels ap
 Keras do. With a stride above 1 this depends on the size of the image, so a window is made for an
 image of known height and width.
 
+A sequence is an image of one row. Transposed, a window of ``size`` positions spreads over
+
+    valid:  (size - 1) * stride + max(span, stride)       same:  size * stride
+
+pixels, or, with `output_padding`, over ``(size - 1) * stride + span + output_padding`` and
+``(size - 1) * stride + kernel % 2 + output_padding``, where `kernel` is the dilated one, ``span``.
+
 Arguments arrive here coerced by `cycnn.validation`; what is checked is how they fit together.
 """
 
@@ -143,6 +150,99 @@ def pool_window(owner: str, pool_size: Pair, strides: Pair, padding: Padding, in
         rule = f"be smaller than `pool_size`={pool_size} on every side"
         raise ValueError(message(owner, "padding", rule, received("padding", padding)))
     return result
+
+
+def sequence_window(
+    owner: str, name: str, kernel_size: int, stride: int, padding: str, dilation: int, steps: int
+) -> Window:
+    """Return the window over sequences of so many steps, seen as images of one row.
+
+    Parameters
+    ----------
+    owner, name : str
+        What an error message names: "Conv1D" and "kernel_size".
+    kernel_size, stride, dilation : positive int
+    padding : {"valid", "same", "causal"}
+        "causal" puts all zeros before the first step, so that no output sees a later one.
+    steps : int
+
+    Examples
+    --------
+    >>> sequence_window("Conv1D", "kernel_size", 3, 1, "causal", 2, 10)[6:8]
+    (4, 0)
+    """
+    span = _span(kernel_size, dilation)
+    if steps < 1:
+        raise ValueError(message(owner, "x", "have at least one step", received("steps", steps)))
+    pads = {
+        "valid": (0, 0),
+        "same": _same_padding(steps, span, stride),
+        "causal": (span - 1, 0),
+    }[padding]
+    padded = steps + sum(pads)
+    if span > padded:
+        dilated = f" with dilation {dilation}" if dilation != 1 else ""
+        rule = f"fit into the padded sequence of {padded} steps, but spans {span}{dilated}"
+        raise ValueError(message(owner, name, rule, received(name, kernel_size)))
+    return Window(1, kernel_size, 1, stride, 0, 0, *pads, 1, dilation)
+
+
+def _transposed_axis(
+    owner: str, size: int, kernel: int, stride: int, padding: str, output_padding: int | None, dilation: int
+) -> tuple[int, int, int]:
+    """Return along one axis the size of the output, and the pixels that padding takes away before and after."""
+    span = _span(kernel, dilation)
+    if padding == "valid":
+        more = max(span, stride) - span if output_padding is None else output_padding
+        out = (size - 1) * stride + span + more
+    elif output_padding is None:
+        out = size * stride
+    else:
+        out = (size - 1) * stride + span % 2 + output_padding
+    if out < 1:
+        what = f"{received('output_padding', output_padding)}, and an input of {size} pixels"
+        raise ValueError(message(owner, "output_padding", "leave at least one pixel of the output", what))
+    cropped = max((size - 1) * stride + span - out, 0)
+    return out, cropped // 2, cropped - cropped // 2
+
+
+def transposed_window(
+    owner: str,
+    kernel_size: Pair,
+    strides: Pair,
+    padding: str,
+    output_padding: Pair | None,
+    dilation: Pair,
+    input_hw: Pair,
+) -> tuple[Window, Pair]:
+    """Return the window of a transposed convolution, and the height and width of its output.
+
+    The window slides over the output, and its positions are the pixels of the input.
+
+    Parameters
+    ----------
+    owner : str
+        What an error message names, such as "Conv2DTranspose".
+    kernel_size, strides, dilation : pair of positive int
+        Vertical, then horizontal.
+    padding : {"valid", "same"}
+    output_padding : pair of int, optional
+        Less than the strides.
+    input_hw : pair of int
+        Height and width of the images.
+
+    Examples
+    --------
+    >>> transposed_window("Conv2DTranspose", (3, 3), (2, 2), "same", None, (1, 1), (5, 4))[1]
+    (10, 8)
+    """
+    if min(input_hw) < 1:
+        rule = "have at least one row and one column of pixels"
+        raise ValueError(message(owner, "x", rule, f"height={input_hw[0]}, width={input_hw[1]}"))
+    more_h, more_w = output_padding or (None, None)
+    out_h, top, bottom = _transposed_axis(owner, input_hw[0], kernel_size[0], strides[0], padding, more_h, dilation[0])
+    out_w, left, right = _transposed_axis(owner, input_hw[1], kernel_size[1], strides[1], padding, more_w, dilation[1])
+    return Window(*kernel_size, *strides, top, bottom, left, right, *dilation), (out_h, out_w)
 
 
 def output_size(window: Window, input_hw: Pair) -> Pair:

@@ -99,6 +99,17 @@ def positive_pair(owner: str, name: str, value: object) -> Pair:
     return single, single
 
 
+def per_axis(owner: str, name: str, value: object, axes: int, minimum: int = 1) -> tuple[int, ...]:
+    """Return an int of at least `minimum`, 1 or 0, or one for each of one or two axes, as a tuple."""
+    rule = "be a positive int" if minimum else "be a non-negative int"
+    if axes == 2:
+        rule += " or a pair of them"
+    leaves = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(leaves) != axes:
+        raise ValueError(message(owner, name, rule, received(name, value)))
+    return ints(owner, name, value, leaves, minimum, rule)
+
+
 def padding(owner: str, name: str, value: object) -> Padding:
     """Return padding as "valid", "same", an int, or ``((top, bottom), (left, right))``.
 

@@ -81,8 +81,12 @@ CASES = [
      "Received: padding=(1, 1)."),
     ("layers.Conv2D(8, 3, dilation_rate=0)", ValueError,
      "Conv2D: `dilation_rate` must be a positive int or a pair of them. Received: dilation_rate=0."),
-    ("layers.Conv2D(8, 3, groups=2)", ValueError,
-     "Conv2D: `groups` must be 1. Received: groups=2."),
+    ("layers.Conv2D(8, 3, groups=3)", ValueError,
+     "Conv2D: `groups` must divide the number of filters, 8. Received: groups=3."),
+    ("layers.Conv2D(8, 3, groups=2).compute_output_shape((1, 9, 9, 3))", ValueError,
+     "Conv2D: `groups` must divide the number of channels, 3. Received: groups=2."),
+    ("layers.Conv2D(8, 3, groups=0)", ValueError,
+     "Conv2D: `groups` must be a positive int. Received: groups=0."),
     ('layers.Conv2D(8, 3, data_format="channels_first")', ValueError,
      "Conv2D: `data_format` must be 'channels_last'. Received: data_format='channels_first'."),
     ('layers.Conv2D(8, 3, activation="threshold")', ValueError,
@@ -101,9 +105,40 @@ CASES = [
      "Conv2D: `kernel_initializer` must be the name of an initializer, its configuration, or an "
      "initializer. "
      "Received: kernel_initializer=3."),
-    ('layers.Conv2D(8, 3, kernel_regularizer="l2")', TypeError,
-     "Conv2D: `kernel_regularizer` must be left out, for the layer has no such argument. "
-     "Received: kernel_regularizer='l2'."),
+    ('layers.Conv2D(8, 3, lora_rank=4)', TypeError,
+     "Conv2D: `lora_rank` must be left out, for the layer has no such argument. Received: lora_rank=4."),
+    ('layers.Conv2D(8, 3, kernel_regularizer="l3")', ValueError,
+     "Conv2D: `kernel_regularizer` must be a Regularizer, None or one of L1, L1L2, L2, l1, l1_l2, l2. "
+     "Received: kernel_regularizer='l3'."),
+    ("layers.Conv1D(8, (3, 3))", ValueError,
+     "Conv1D: `kernel_size` must be a positive int. Received: kernel_size=(3, 3)."),
+    ("layers.Conv1D(8, 3, strides=0)", ValueError,
+     "Conv1D: `strides` must be a positive int. Received: strides=0."),
+    ('layers.Conv1D(8, 3, padding="full")', ValueError,
+     "Conv1D: `padding` must be one of 'valid', 'same', 'causal'. Received: padding='full'."),
+    ("layers.Conv1D(8, 3).compute_output_shape((None, 28, 28, 1))", ValueError,
+     "Conv1D: `input_shape` must have the 3 axes (batch, steps, channels). "
+     "Received: input_shape=(None, 28, 28, 1)."),
+    ("layers.Conv1D(8, 5, dilation_rate=2).compute_output_shape((None, 7, 1))", ValueError,
+     "Conv1D: `kernel_size` must fit into the padded sequence of 7 steps, but spans 9 with dilation 2. "
+     "Received: kernel_size=5."),
+    ("layers.MaxPooling1D(8).compute_output_shape((None, 7, 1))", ValueError,
+     "MaxPooling1D: `pool_size` must fit into the padded sequence of 7 steps, but spans 8. "
+     "Received: pool_size=8."),
+    ('layers.MaxPooling1D(2, padding="causal")', ValueError,
+     "MaxPooling1D: `padding` must be one of 'valid', 'same'. Received: padding='causal'."),
+    ("layers.DepthwiseConv2D(3, depth_multiplier=0)", ValueError,
+     "DepthwiseConv2D: `depth_multiplier` must be a positive int. Received: depth_multiplier=0."),
+    ("layers.Conv2DTranspose(8, 3, padding=1)", TypeError,
+     "Conv2DTranspose: `padding` must be one of 'valid', 'same'. Received: padding=1."),
+    ("layers.Conv2DTranspose(8, 3, strides=2, output_padding=2)", ValueError,
+     "Conv2DTranspose: `output_padding` must be less than `strides`=(2, 2). Received: output_padding=2."),
+    ("layers.Conv2DTranspose(8, 3, output_padding=(0, -1))", ValueError,
+     "Conv2DTranspose: `output_padding` must be a non-negative int or a pair of them. "
+     "Received: output_padding=(0, -1)."),
+    ('layers.Conv1DTranspose(8, 2, padding="same", output_padding=0).compute_output_shape((None, 1, 3))', ValueError,
+     "Conv1DTranspose: `output_padding` must leave at least one pixel of the output. "
+     "Received: output_padding=0, and an input of 1 pixels."),
     ('layers.Conv2D(8, 3, name="")', TypeError,
      "Conv2D: `name` must be a non-empty string. Received: name=''."),
     ('layers.Conv2D(8, 3, dtype="float16")', ValueError,

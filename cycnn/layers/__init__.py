@@ -3,18 +3,20 @@
 `base`            what all layers share: parameters, shapes, configuration
 `augmentation`    random flips and crops of training images
 `affine`          random rotations, translations and zooms of training images
-`convolutional`   Conv2D
-`pooling`         maximum and average over windows and over whole images
+`convolutional`   Conv1D, Conv2D
+`depthwise`       depthwise convolution
+`separable`       depthwise convolution, then one of single pixels
+`transposed`      transposed convolution
+`pooling`         maximum and average over windows
+`global_pooling`  maximum and average over whole images and sequences
 `normalization`   batch and group normalization
 `row_normalization`  layer, RMS and unit normalization
 `core`            Input, Dense, Flatten
 `activations`     Activation, ReLU and its relatives, Softmax
 `regularization`  dropout, noise, penalties of activity
-`preprocessing`   Rescaling
 `resizing`        Resizing, CenterCrop
 `padding`         zeros around images and sequences, and cropping
 `reshaping`       other shapes and orders, repetition
-`merging`         layers of several inputs: sums, products, extremes, concatenation
 `photometric`     random contrast, brightness and erasing of training images
 `mixing`          MixUp and CutMix: batches of images and labels mixed with themselves
 `preprocessing`   Rescaling, Normalization
@@ -31,21 +33,18 @@ from .activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
-from .convolutional import Conv2D
+from .convolutional import Conv1D, Conv2D
 from .core import Dense, Flatten, Input, InputLayer
 from .custom import PythonLayer
+from .depthwise import DepthwiseConv1D, DepthwiseConv2D
+from .global_pooling import GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D
 from .merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from .merging_functions import add, average, concatenate, maximum, minimum, multiply, subtract
 from .mixing import CutMix, MixUp
 from .normalization import BatchNormalization, GroupNormalization
 from .padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
 from .photometric import RandomBrightness, RandomContrast, RandomErasing
-from .pooling import (
-    AveragePooling2D,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling2D,
-    MaxPooling2D,
-)
+from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
 from .preprocessing import Normalization, Rescaling
 from .regularization import (
     ActivityRegularization,
@@ -59,12 +58,24 @@ from .regularization import (
 from .reshaping import Permute, RepeatVector, Reshape, UpSampling1D, UpSampling2D
 from .resizing import CenterCrop, Resizing
 from .row_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from .separable import SeparableConv1D, SeparableConv2D
+from .transposed import Conv1DTranspose, Conv2DTranspose
 
-# Keras's shorter names.
-MaxPool2D = MaxPooling2D
+# Keras's other names.
+AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
-GlobalMaxPool2D = GlobalMaxPooling2D
+Convolution1D = Conv1D
+Convolution1DTranspose = Conv1DTranspose
+Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+GlobalAvgPool1D = GlobalAveragePooling1D
 GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+SeparableConvolution1D = SeparableConv1D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -73,23 +84,38 @@ __all__ = [
     "Add",
     "AlphaDropout",
     "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
+    "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
     "Cropping1D",
     "Cropping2D",
     "CutMix",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
     "Input",
@@ -97,7 +123,9 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
     "Maximum",
     "Minimum",
@@ -121,6 +149,10 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",

@@ -1,21 +1,95 @@
-"""Convolution layers."""
+"""Convolution layers, of images and of sequences."""
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, shapes, validation
+from .. import validation
 from ..program import nodes
-from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape, activation_name, channels_last
+from .base import Shape
+from .sliding import IMAGES, SEQUENCES, SlidingLayer, as_images, as_sequence
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
 
 
-class Conv2D(Layer):
+class _Conv(SlidingLayer):
+    """Base of Conv1D and Conv2D."""
+
+    arguments = (
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "dilation_rate",
+        "groups",
+        "activation",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, ...],
+        strides: int | tuple[int, ...] = 1,
+        padding: validation.Padding = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | tuple[int, ...] = 1,
+        groups: int = 1,
+        activation: object = None,
+        use_bias: bool = True,
+        kernel_initializer: object = "glorot_uniform",
+        bias_initializer: object = "zeros",
+        kernel_regularizer: object = None,
+        bias_regularizer: object = None,
+        activity_regularizer: object = None,
+        kernel_constraint: object = None,
+        bias_constraint: object = None,
+        **base: Any,
+    ) -> None:
+        super().__init__(
+            kernel_size,
+            strides,
+            padding,
+            data_format,
+            dilation_rate,
+            activation=activation,
+            use_bias=use_bias,
+            bias_initializer=bias_initializer,
+            bias_regularizer=bias_regularizer,
+            activity_regularizer=activity_regularizer,
+            bias_constraint=bias_constraint,
+            **base,
+        )
+        self.filters = validation.positive_int(self.owner, "filters", filters)
+        self.groups = validation.positive_int(self.owner, "groups", groups)
+        self.check_divides("groups", self.groups, "filters", self.filters)
+        self.take("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self.kernel: Variable | None = None
+        self.bias = None
+
+    def bias_size(self, input_shape: Shape) -> int:
+        return self.filters
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        self.check_divides("groups", self.groups, "channels", input_shape[-1])
+        return {"kernel": (*self.kernel_size, input_shape[-1] // self.groups, self.filters)}
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        assert self.kernel is not None
+        y = graph.add(nodes.Conv2D(as_images(x), self.kernel, self.bias, self.window(x.shape)))
+        return as_sequence(graph.activation(y, self.activation), len(x.shape))
+
+
+class Conv2D(_Conv):
     """Convolve images with learned kernels, add a bias, apply an activation function.
 
     Parameters
@@ -33,20 +107,27 @@ class Conv2D(Layer):
         The only order of axes.
     dilation_rate : int or pair of int
         Pixels from one tap of the kernel to the next, 1 by default.
-    groups : {1}
-        Grouped convolution is not supported.
-    activation : {"linear", "relu", "sigmoid", "tanh", "softmax"}, optional
+    groups : int
+        Into how many groups the channels are divided, each of which meets ``filters / groups`` of
+        the filters alone; 1 by default.
+    activation : str or function, optional
+        A name such as "relu", or a function of `cycnn.activations`; none by default.
     use_bias : bool
         Whether to add a bias to each filter, True by default.
     kernel_initializer, bias_initializer : str or Initializer
         "glorot_uniform" and "zeros" by default.
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
+        What is added to the loss for the kernel, the bias and the output.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What brings kernel and bias back into bounds after each update.
     **base
         `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
     Notes
     -----
     Input ``(batch, height, width, channels)``, output ``(batch, new height, new width, filters)``.
-    Parameters: kernel ``(kernel height, kernel width, channels, filters)``, bias ``(filters,)``.
+    Parameters: kernel ``(kernel height, kernel width, channels / groups, filters)``, bias
+    ``(filters,)``.
 
     Examples
     --------
@@ -55,84 +136,47 @@ class Conv2D(Layer):
     (None, 28, 28, 32)
     """
 
-    arguments = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "groups",
-        "activation",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-    )
-    axes = ("batch", "height", "width", "channels")
+    axes = IMAGES
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int | tuple[int, int],
-        strides: int | tuple[int, int] = (1, 1),
-        padding: validation.Padding = "valid",
-        *,
-        data_format: str | None = None,
-        dilation_rate: int | tuple[int, int] = (1, 1),
-        groups: int = 1,
-        activation: str | None = None,
-        use_bias: bool = True,
-        kernel_initializer: object = "glorot_uniform",
-        bias_initializer: object = "zeros",
-        **base: Any,
-    ) -> None:
-        super().__init__(**base)
-        owner = self.owner
-        self.filters = validation.positive_int(owner, "filters", filters)
-        self.kernel_size = validation.positive_pair(owner, "kernel_size", kernel_size)
-        self.strides = validation.positive_pair(owner, "strides", strides)
-        self.padding = validation.padding(owner, "padding", padding)
-        self.data_format = channels_last(owner, data_format)
-        self.dilation_rate = validation.positive_pair(owner, "dilation_rate", dilation_rate)
-        self.groups = validation.positive_int(owner, "groups", groups)
-        if self.groups != 1:
-            raise ValueError(message(owner, "groups", "be 1", received("groups", groups)))
-        self.activation = activation_name(owner, activation)
-        self.use_bias = validation.boolean(owner, "use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, owner=owner, name="kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, owner=owner, name="bias_initializer")
-        self.kernel: Variable | None = None
-        self.bias: Variable | None = None
 
-    def build(self, input_shape: Shape) -> None:
-        self.kernel = self.add_weight("kernel", self._kernel_shape(input_shape), self.kernel_initializer)
-        if self.use_bias:
-            self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer)
+class Conv1D(_Conv):
+    """Convolve sequences with learned kernels, add a bias, apply an activation function.
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, _ = self.check_input(input_shape)
-        self.check_kernel(self.kernel, self._kernel_shape(input_shape))
-        window = self._window(input_shape)
-        return (batch, *shapes.output_size(window, (height, width)), self.filters)
+    Parameters
+    ----------
+    filters : int
+        Number of output channels.
+    kernel_size : int
+        Steps that a kernel spans, apart from dilation.
+    strides : int
+        Steps from one position of the kernel to the next, 1 by default.
+    padding : {"valid", "same", "causal"}
+        "valid", the default, pads nothing. "same" gives ``ceil(steps / stride)`` steps, an odd one
+        of the zeros after the sequence. "causal" gives as many, with all zeros before it: no output
+        depends on a later step.
+    data_format : {"channels_last"}, optional
+        The only order of axes.
+    dilation_rate : int
+        Steps from one tap of the kernel to the next, 1 by default.
+    groups, activation, use_bias
+        As of `Conv2D`.
+    kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer
+        As of `Conv2D`.
+    kernel_constraint, bias_constraint
+        As of `Conv2D`.
+    **base
+        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
-    def lower(self, graph: Graph, x: Value) -> Value:
-        assert self.kernel is not None
-        y = graph.add(nodes.Conv2D(x, self.kernel, self.bias, self._window(x.shape)))
-        return graph.activation(y, self.activation)
+    Notes
+    -----
+    Input ``(batch, steps, channels)``, output ``(batch, new steps, filters)``.
+    Parameters: kernel ``(kernel size, channels / groups, filters)``, bias ``(filters,)``.
 
-    def multiply_adds(self, input_shape: Shape) -> int:
-        pixels = prod(self.compute_output_shape(input_shape)[1:3])
-        return pixels * prod(self._kernel_shape(input_shape))
+    Examples
+    --------
+    >>> Conv1D(8, 3, dilation_rate=2, padding="causal").compute_output_shape((None, 100, 4))
+    (None, 100, 8)
+    """
 
-    def _kernel_shape(self, input_shape: Shape) -> tuple[int, ...]:
-        return (*self.kernel_size, input_shape[-1], self.filters)
-
-    def _window(self, input_shape: Shape) -> shapes.Window:
-        return shapes.window(
-            self.owner,
-            self.kernel_size,
-            self.strides,
-            self.padding,
-            self.dilation_rate,
-            input_shape[1:3],
-        )
+    axes = SEQUENCES
+    paddings = ("valid", "same", "causal")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, validation
+from .. import validation
 from ..program import nodes
 from ..tensor import Call, Tensor
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape, activation_name, channels_last
+from .base import Layer, Shape, channels_last
+from .weighted import WeightedLayer
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
@@ -78,7 +79,7 @@ def Input(
     return InputLayer(shape, dtype=dtype, name=name).draw()
 
 
-class Dense(Layer):
+class Dense(WeightedLayer):
     """Multiply by a learned matrix, add a bias, apply an activation function.
 
     Parameters
@@ -91,6 +92,10 @@ class Dense(Layer):
         Whether to add a bias to each unit, True by default.
     kernel_initializer, bias_initializer : str or Initializer
         "glorot_uniform" and "zeros" by default.
+    kernel_regularizer, bias_regularizer, activity_regularizer : str or Regularizer, optional
+        What is added to the loss for the kernel, the bias and the output.
+    kernel_constraint, bias_constraint : str or Constraint, optional
+        What brings kernel and bias back into bounds after each update.
     **base
         `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
@@ -105,39 +110,57 @@ class Dense(Layer):
     (None, 10)
     """
 
-    arguments = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
+    arguments = (
+        "units",
+        "activation",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
 
     def __init__(
         self,
         units: int,
         activation: object = None,
-        *,
         use_bias: bool = True,
         kernel_initializer: object = "glorot_uniform",
         bias_initializer: object = "zeros",
+        kernel_regularizer: object = None,
+        bias_regularizer: object = None,
+        activity_regularizer: object = None,
+        kernel_constraint: object = None,
+        bias_constraint: object = None,
         **base: Any,
     ) -> None:
-        super().__init__(**base)
-        owner = self.owner
-        self.units = validation.positive_int(owner, "units", units)
-        self.activation = activation_name(owner, activation)
-        self.use_bias = validation.boolean(owner, "use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, owner=owner, name="kernel_initializer")
-        self.bias_initializer = initializers.get(bias_initializer, owner=owner, name="bias_initializer")
+        super().__init__(
+            activation,
+            use_bias,
+            bias_initializer,
+            bias_regularizer,
+            bias_constraint,
+            activity_regularizer=activity_regularizer,
+            **base,
+        )
+        self.units = validation.positive_int(self.owner, "units", units)
+        self.take("kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self.kernel: Variable | None = None
-        self.bias: Variable | None = None
+        self.bias = None
 
-    def build(self, input_shape: Shape) -> None:
-        shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
-        if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+    def bias_size(self, input_shape: Shape) -> int:
+        return self.units
+
+    def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"kernel": (input_shape[-1], self.units)}
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) < 2:
             what = received("input_shape", input_shape)
             raise ValueError(message(self.owner, "input_shape", "have at least 2 axes", what))
-        self.check_kernel(self.kernel, (input_shape[-1], self.units))
+        self.check_weights(input_shape)
         return (*input_shape[:-1], self.units)
 
     def lower(self, graph: Graph, x: Value) -> Value:

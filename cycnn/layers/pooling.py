@@ -1,51 +1,67 @@
-"""Pooling layers: windows that slide over each channel, and windows of the whole image."""
+"""Pooling layers whose window slides over each channel of images and sequences."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import shapes, validation
 from ..program import nodes
 from .base import Layer, Shape, channels_last
+from .sliding import IMAGES, SEQUENCES, as_images, as_sequence, pair
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
 
 
-class _Pooling2D(Layer):
-    """Base of the layers whose window slides."""
+class _Pooling(Layer):
+    """Base of the layers, of one and two dimensions, which `axes` tells; `node` is what they compute."""
 
     arguments = ("pool_size", "strides", "padding", "data_format")
-    axes = ("batch", "height", "width", "channels")
+    axes = IMAGES
+    node: ClassVar[type[nodes.AveragePool2D] | type[nodes.MaxPool2D]]
 
     def __init__(
         self,
-        pool_size: int | tuple[int, int] = (2, 2),
-        strides: int | tuple[int, int] | None = None,
+        pool_size: int | tuple[int, ...] = 2,
+        strides: int | tuple[int, ...] | None = None,
         padding: validation.Padding = "valid",
-        *,
         data_format: str | None = None,
         **base: Any,
     ) -> None:
         super().__init__(**base)
-        owner = self.owner
-        self.pool_size = validation.positive_pair(owner, "pool_size", pool_size)
+        owner, rank = self.owner, len(self.axes) - 2
+        self.pool_size = validation.per_axis(owner, "pool_size", pool_size, rank)
         self.strides = self.pool_size
         if strides is not None:
-            self.strides = validation.positive_pair(owner, "strides", strides)
-        self.padding = validation.padding(owner, "padding", padding)
+            self.strides = validation.per_axis(owner, "strides", strides, rank)
+        self.padding: validation.Padding
+        if rank == 2:
+            self.padding = validation.padding(owner, "padding", padding)
+        else:
+            lower = padding.lower() if isinstance(padding, str) else padding
+            self.padding = validation.choice(owner, "padding", lower, ("valid", "same"))
         self.data_format = channels_last(owner, data_format)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = self.check_input(input_shape)
-        size = shapes.output_size(self._window(input_shape), (height, width))
-        return (batch, *size, channels)
+        batch, *extents, channels = self.check_input(input_shape)
+        size = shapes.output_size(self._window(input_shape), pair(tuple(extents)))
+        return (batch, *size[2 - len(extents) :], channels)
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        y = graph.add(self.node(as_images(x), self._window(x.shape)))
+        return as_sequence(y, len(x.shape))
 
     def _window(self, input_shape: Shape) -> shapes.Window:
-        return shapes.pool_window(self.owner, self.pool_size, self.strides, self.padding, input_shape[1:3])
+        if len(self.axes) == 4:
+            size, step = pair(self.pool_size), pair(self.strides)
+            return shapes.pool_window(self.owner, size, step, self.padding, input_shape[1:3])
+        assert isinstance(self.padding, str)
+        return shapes.sequence_window(
+            self.owner, "pool_size", self.pool_size[0], self.strides[0], self.padding, 1, input_shape[1]
+        )
 
 
-class MaxPooling2D(_Pooling2D):
+class MaxPooling2D(_Pooling):
     """Take the largest value of each window, channel by channel.
 
     Parameters
@@ -72,11 +88,10 @@ class MaxPooling2D(_Pooling2D):
     (None, 13, 13, 8)
     """
 
-    def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.add(nodes.MaxPool2D(x, self._window(x.shape)))
+    node = nodes.MaxPool2D
 
 
-class AveragePooling2D(_Pooling2D):
+class AveragePooling2D(_Pooling):
     """Take the mean of each window, channel by channel.
 
     Parameters
@@ -102,81 +117,65 @@ class AveragePooling2D(_Pooling2D):
     (None, 14, 14, 8)
     """
 
-    def lower(self, graph: Graph, x: Value) -> Value:
-        return graph.add(nodes.AveragePool2D(x, self._window(x.shape)))
+    node = nodes.AveragePool2D
 
 
-class _GlobalPooling2D(Layer):
-    """Base of the layers whose window is the whole image."""
-
-    arguments = ("data_format", "keepdims")
-    axes = ("batch", "height", "width", "channels")
-
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **base: Any) -> None:
-        super().__init__(**base)
-        self.data_format = channels_last(self.owner, data_format)
-        self.keepdims = validation.boolean(self.owner, "keepdims", keepdims)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, _, _, channels = self.check_input(input_shape)
-        return (batch, 1, 1, channels) if self.keepdims else (batch, channels)
-
-    def _window(self, input_shape: Shape) -> shapes.Window:
-        size = input_shape[1:3]
-        return shapes.pool_window(self.owner, size, (1, 1), "valid", size)
-
-
-class GlobalMaxPooling2D(_GlobalPooling2D):
-    """Take the largest value of each channel.
+class MaxPooling1D(_Pooling):
+    """Take the largest value of each window of sequences, channel by channel.
 
     Parameters
     ----------
+    pool_size : int
+        Steps in the window, 2 by default.
+    strides : int, optional
+        Steps from one window to the next, by default `pool_size`.
+    padding : {"valid", "same"}
+        As of `Conv1D`; a padded step is never the largest.
     data_format : {"channels_last"}, optional
         The only order of axes.
-    keepdims : bool
-        Whether the output keeps a height and a width of 1, False by default.
     **base
         `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
     Notes
     -----
-    Input ``(batch, height, width, channels)``, output ``(batch, channels)``, or with `keepdims`
-    ``(batch, 1, 1, channels)``.
+    Input ``(batch, steps, channels)``, output ``(batch, new steps, channels)``.
+    The first of equal values receives the whole gradient.
 
     Examples
     --------
-    >>> GlobalMaxPooling2D().compute_output_shape((None, 7, 7, 64))
-    (None, 64)
+    >>> MaxPooling1D().compute_output_shape((None, 27, 8))
+    (None, 13, 8)
     """
 
-    def lower(self, graph: Graph, x: Value) -> Value:
-        y = graph.add(nodes.MaxPool2D(x, self._window(x.shape)))
-        return y.view(self.compute_output_shape(x.shape))
+    axes = SEQUENCES
+    node = nodes.MaxPool2D
 
 
-class GlobalAveragePooling2D(_GlobalPooling2D):
-    """Take the mean of each channel.
+class AveragePooling1D(_Pooling):
+    """Take the mean of each window of sequences, channel by channel.
 
     Parameters
     ----------
+    pool_size : int
+        Steps in the window, 2 by default.
+    strides : int, optional
+        Steps from one window to the next, by default `pool_size`.
+    padding : {"valid", "same"}
+        As of `Conv1D`; the mean is over the steps of the sequence alone.
     data_format : {"channels_last"}, optional
         The only order of axes.
-    keepdims : bool
-        Whether the output keeps a height and a width of 1, False by default.
     **base
         `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
 
     Notes
     -----
-    Input ``(batch, height, width, channels)``, output ``(batch, channels)``, or with `keepdims`
-    ``(batch, 1, 1, channels)``.
+    Input ``(batch, steps, channels)``, output ``(batch, new steps, channels)``.
 
     Examples
     --------
-    >>> GlobalAveragePooling2D(keepdims=True).compute_output_shape((None, 7, 7, 64))
-    (None, 1, 1, 64)
+    >>> AveragePooling1D(3, padding="same").compute_output_shape((None, 28, 8))
+    (None, 10, 8)
     """
 
-    def lower(self, graph: Graph, x: Value) -> Value:
-        y = graph.add(nodes.AveragePool2D(x, self._window(x.shape)))
-        return y.view(self.compute_output_shape(x.shape))
+    axes = SEQUENCES
+    node = nodes.AveragePool2D

@@ -12,7 +12,7 @@ for, and `emit.finish` does it in a pass of its own for steps that cannot.
 from cycnn.program.nodes.activations import Activation, Pointwise, PReLU, Softmax, activation
 from cycnn.program.nodes.augmentation import Adjust, Affine, CropAtRandom, Drawing, Erase, Flip, Standardize
 from cycnn.program.nodes.base import Node
-from cycnn.program.nodes.convolution import Conv2D, Dense
+from cycnn.program.nodes.convolution import Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
 from cycnn.program.nodes.elementwise import Rescale
 from cycnn.program.nodes.losses import Loss, Penalty
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
@@ -31,9 +31,11 @@ __all__ = [
     "Combine",
     "Concatenate",
     "Conv2D",
+    "Conv2DTranspose",
     "Crop",
     "CropAtRandom",
     "Dense",
+    "DepthwiseConv2D",
     "Drawing",
     "Dropout",
     "Erase",

@@ -1,4 +1,4 @@
-"""Convolutions, and dense layers as convolutions of one pixel."""
+"""Convolutions, depthwise and transposed ones among them, and dense layers as convolutions of one pixel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
 from cycnn.shapes import POINTWISE, Window, pixels
+from cycnn.strides import Walk
 
 if TYPE_CHECKING:
     from cycnn.program.emission import Emission
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class Conv2D(Node):
-    """Convolution of (N, IH, IW, IC) with a kernel (KH, KW, IC, OC), with bias and activation in its epilogue."""
+    """Convolution of (N, IH, IW, IC) with a kernel (KH, KW, IC / groups, OC), with bias and activation in its epilogue.
+
+    Where each group is one channel, it is a depthwise convolution: its kernel has the same numbers in the same order.
+    A kernel of one row may lack its first axis.
+    """
 
     fuses = True
 
@@ -23,6 +28,7 @@ class Conv2D(Node):
         super().__init__(pixels(x.shape, window, kernel.shape[-1]), x)
         self.kernel, self.bias, self.window = kernel, bias, window
         self.parameters = (kernel,) if bias is None else (kernel, bias)
+        self.step = "DepthwiseConv2D" if kernel.shape[-2] == 1 < x.shape[-1] else "Conv2D"
 
     def images(self, value: Value) -> Value:
         """Return the value as the convolution sees it."""
@@ -30,7 +36,7 @@ class Conv2D(Node):
 
     def forward(self, emit: Emission) -> None:
         x, out = self.images(self.inputs[0]), self.images(self.out)
-        emit("Conv2DForward", x, self.kernel, self.bias, out, self.window, self.activation)
+        emit(f"{self.step}Forward", x, self.kernel, self.bias, out, self.window, self.activation)
 
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs
@@ -38,11 +44,11 @@ class Conv2D(Node):
         if self.learns:
             dkernel = emit.share(self.kernel)
             dbias = None if self.bias is None else emit.share(self.bias)
-            emit("Conv2DBackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
+            emit(f"{self.step}BackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
         if x.requires_gradient:
             activation, y = emit.chain(self.images(x))
             dx = self.images(emit.share(x))
-            emit("Conv2DBackwardInput", dout, self.kernel, dx, self.window, activation, y)
+            emit(f"{self.step}BackwardInput", dout, self.kernel, dx, self.window, activation, y)
 
 
 class Dense(Conv2D):
@@ -54,3 +60,45 @@ class Dense(Conv2D):
 
     def images(self, value: Value) -> Value:
         return value.view((1, 1, math.prod(value.shape[:-1]), value.shape[-1]))
+
+
+class DepthwiseConv2D(Conv2D):
+    """Convolution of each channel of (N, IH, IW, IC) with M kernels of its own, (KH, KW, IC, M): OC = IC M."""
+
+    def __init__(self, x: Value, kernel: Variable, bias: Variable | None, window: Window) -> None:
+        super().__init__(x, kernel, bias, window)
+        self.shape = pixels(x.shape, window, kernel.shape[-2] * kernel.shape[-1])
+        self.step = "DepthwiseConv2D"
+
+
+class Conv2DTranspose(Node):
+    """The transpose of the convolution with a kernel (KH, KW, OC, IC) that has (N, IH, IW, IC) for its output.
+
+    Forward is that convolution's gradient to its input, and the gradients are that convolution and the gradient to its
+    kernel.
+    """
+
+    fuses = True
+
+    def __init__(
+        self, x: Value, kernel: Variable, bias: Variable | None, window: Window, output_hw: tuple[int, int]
+    ) -> None:
+        super().__init__((x.shape[0], *output_hw, kernel.shape[-2]), x)
+        self.kernel, self.bias, self.window = kernel, bias, window
+        self.parameters = (kernel,) if bias is None else (kernel, bias)
+
+    def forward(self, emit: Emission) -> None:
+        emit("Conv2DTransposeForward", *self.inputs, self.kernel, self.bias, self.out, self.window, self.activation)
+
+    def backward(self, emit: Emission) -> None:
+        (x,) = self.inputs
+        dout = emit.gradient(self.out)
+        if self.learns:
+            emit("Conv2DBackwardKernel", dout, x, emit.share(self.kernel), None, self.window)
+        if self.learns and self.bias is not None:
+            rows, channels = math.prod(dout.shape[:-1]), dout.shape[-1]
+            emit("StridedSum", dout, emit.share(self.bias), Walk((rows, channels), (channels, 1), 0, (0, 1), 0))
+        if x.requires_gradient:
+            dx = emit.share(x)
+            emit("Conv2DForward", dout, self.kernel, None, dx, self.window, "linear")
+            emit.finish(x, dx)
