@@ -1,4 +1,4 @@
-"""The command `cycnn`: train a small network on real digits, or show how this installation is set up."""
+"""The command `cycnn`: train a small network on images, name what is on others, show a model or this installation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .models import Model
+
+# Channels of a model's images, and what Pillow's images become for it.
+COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
 EPILOG = "Environment: CYCNN_NUM_THREADS, CYCNN_ISA (an instruction set named by `cycnn config`)."
 
 
@@ -26,40 +35,58 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     main = argparse.ArgumentParser(prog="cycnn", description=__doc__, epilog=EPILOG)
-    commands = main.add_subparsers(dest="command", required=True, metavar="{train,config}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="{train,predict,summary,config}")
     commands.add_parser("config", help="show instruction sets, threads and versions")
-    train = commands.add_parser("train", help="train conv-pool-conv-pool-dense and print its test accuracy")
-    train.add_argument("dataset", choices=["mnist"], help="what to learn")
-    train.add_argument("--data", required=True, metavar="DIR", help="folder of the four files of MNIST, gzip or plain")
+    train = commands.add_parser("train", help="train a small convolutional network and print its test accuracy")
+    train.add_argument("dataset", choices=["mnist", "cifar10"], help="what to learn")
+    where = "folder of the four files of MNIST, gzip or plain; for CIFAR-10 a folder or a .tar.gz of one"
+    train.add_argument("--data", required=True, metavar="DIR", help=where)
     train.add_argument("--epochs", type=positive(int), default=12)
     train.add_argument("--batch-size", type=positive(int), default=128)
     train.add_argument("--learning-rate", type=positive(float), default=1e-3)
     train.add_argument("--seed", type=int, default=0, help="of initial weights, shuffling and dropout")
     train.add_argument("--threads", type=positive(int), help="default: the CPUs that this process may use")
+    train.add_argument("--save", metavar="FILE", help="where to save the trained model, such as model.safetensors")
+    predict = commands.add_parser("predict", help="print the likeliest classes of images (needs Pillow)")
+    predict.add_argument("model", metavar="FILE", help="a saved model")
+    predict.add_argument("images", nargs="+", metavar="IMAGE", help="resized, and greyed if need be, to fit the model")
+    predict.add_argument("--top", type=positive(int), default=3, help="how many classes to print, 3 by default")
+    summary = commands.add_parser("summary", help="print the layers of a saved model")
+    summary.add_argument("model", metavar="FILE", help="a saved model")
     return main
 
 
-def train(arguments: argparse.Namespace) -> None:
-    """Train Keras's MNIST example and print its test accuracy."""
+def network(dataset: str, input_shape: tuple[int, ...]) -> Model:
+    """Return what is trained: Keras's MNIST example, or twice two convolutions for the colours of CIFAR-10."""
     import cycnn
     from cycnn import layers
 
+    model = cycnn.Sequential([cycnn.Input(input_shape)])
+    if dataset == "cifar10":
+        model.add(layers.Rescaling(1 / 255))  # its images are bytes, MNIST's are read as 0 to 1
+        model.add(layers.RandomFlip("horizontal"))
+    for filters in (32, 64):
+        if dataset == "cifar10":
+            model.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
+        model.add(layers.Conv2D(filters, 3, activation="relu"))
+        model.add(layers.MaxPooling2D(2))
+    for layer in (layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")):
+        model.add(layer)
+    return model
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train a small network, print its test accuracy, and save it if asked to."""
+    import cycnn
+
+    if arguments.save and not Path(arguments.save).absolute().parent.is_dir():  # better known before the training
+        raise FileNotFoundError(f"--save: there is no folder for {arguments.save!r}")
     if arguments.threads:
         cycnn.set_num_threads(arguments.threads)
     cycnn.utils.set_random_seed(arguments.seed)
-    (x_train, y_train), (x_test, y_test) = cycnn.datasets.load_mnist(arguments.data)
-    model = cycnn.Sequential(
-        [
-            cycnn.Input(x_train.shape[1:]),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    load = getattr(cycnn.datasets, f"load_{arguments.dataset}")
+    (x_train, y_train), (x_test, y_test) = load(arguments.data)
+    model = network(arguments.dataset, x_train.shape[1:])
     optimizer = cycnn.optimizers.Adam(arguments.learning_rate)
     model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.summary(batch_size=arguments.batch_size)
@@ -71,20 +98,79 @@ def train(arguments: argparse.Namespace) -> None:
     images = len(x_train) * len(history.epoch)
     print(f"\ntest accuracy {accuracy:.4f}, loss {loss:.4f}")
     print(f"{seconds:.1f} s of training, {images / seconds:,.0f} images per second")
+    if arguments.save:
+        model.save(arguments.save)
+        print(f"saved: cycnn predict {arguments.save} IMAGE ... names what is on other images")
     print("Try next: --learning-rate 0.003, --epochs 3, --threads 1; or the lesson in examples/mlp_against_cnn.py")
+
+
+def predict(arguments: argparse.Namespace) -> None:
+    """Print the likeliest classes of every image; outputs beyond 0 to 1 are taken for logits."""
+    import numpy as np
+
+    import cycnn
+
+    model = cycnn.load_model(arguments.model, compile=False)
+    inputs, outputs = model.input_shapes, model.output_shapes
+    if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0]) != 4 or len(outputs[0]) != 2:
+        raise ValueError(f"{arguments.model!r} makes {outputs} of {inputs}, not one row of classes of one image")
+    images = [read_image(name, inputs[0][1:]) for name in arguments.images]
+    x = np.stack(images)
+    if not model.takes_integers[0]:
+        x = (x / 255).astype(model.dtype)
+    rows = np.asarray(model.predict(x, batch_size=1, verbose=0), np.float64)
+    if rows.size and (rows.min() < 0 or rows.max() > 1 + 1e-6):
+        rows = np.exp(rows - rows.max(axis=1, keepdims=True))
+        rows /= rows.sum(axis=1, keepdims=True)
+    for name, row in zip(arguments.images, rows, strict=True):
+        best = np.argsort(-row, kind="stable")[: arguments.top]
+        print(f"{name}: " + ", ".join(f"class {label} {row[label]:.4f}" for label in best))
+
+
+def read_image(name: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return an image as uint8 of the shape (height, width, channels)."""
+    import numpy as np
+
+    from .pillow import DecodeError, decode, pillow
+
+    height, width, channels = shape
+    if channels not in COLORS:
+        raise ValueError(f"the model's images have {channels} channels, and those of files have 1, 3 or 4")
+    image_module = pillow("cycnn predict")
+    with open(name, "rb") as file:
+        try:
+            array = decode(image_module, file, COLORS[channels])
+        except DecodeError as error:
+            raise ValueError(f"{name!r} {error}") from error
+    image = image_module.fromarray(array[..., 0] if channels == 1 else array)
+    if image.size != (width, height):
+        image = image.resize((width, height), image_module.Resampling.BILINEAR)
+    return np.asarray(image).reshape(shape)
+
+
+def summary(arguments: argparse.Namespace) -> None:
+    """Print the layers of a saved model."""
+    import cycnn
+
+    cycnn.load_model(arguments.model, compile=False).summary()
+
+
+def config(arguments: argparse.Namespace) -> None:
+    """Print how this installation is set up."""
+    import cycnn
+
+    cycnn.show_config()
+
+
+COMMANDS = {"train": train, "predict": predict, "summary": summary, "config": config}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv`, by default the process's own; return the exit status."""
     arguments = parser().parse_args(argv)
     try:
-        if arguments.command == "config":
-            import cycnn
-
-            cycnn.show_config()
-        else:
-            train(arguments)
-    except (OSError, ValueError) as error:
+        COMMANDS[arguments.command](arguments)
+    except (ImportError, OSError, ValueError) as error:
         print(f"cycnn: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

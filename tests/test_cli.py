@@ -14,7 +14,7 @@ import pytest
 from processes import PACKAGE, output_of, run_python
 
 import cycnn
-from cycnn import _native
+from cycnn import Input, Sequential, _native, layers
 from cycnn.cli import main
 
 FILES = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -121,6 +121,116 @@ class TestTrain:
         assert float(re.search(r"test accuracy (\S+),", out)[1]) >= 0.95
 
 
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Return a file of a model that tells which half of a grey image is bright: 4 x 4 pixels from 0 to 1."""
+    path = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    model = Sequential([Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, use_bias=False, activation="softmax")])
+    model.set_weights([np.repeat(np.eye(2, dtype=np.float32), 8, axis=0)])
+    model.save(path)
+    return path
+
+
+def write_image(path, array):
+    """Write an image, if Pillow is there to do it."""
+    Image = pytest.importorskip("PIL.Image")
+    Image.fromarray(np.asarray(array, np.uint8)).save(path)
+    return str(path)
+
+
+class TestSavedModels:
+    def test_trained_model_is_saved_and_loads(self, folder, capsys):
+        path = folder / "digits.safetensors"
+        assert train(folder, "--epochs", "1", "--save", str(path)) == 0
+        assert f"cycnn predict {path}" in capsys.readouterr().out
+        assert cycnn.load_model(path).count_params() == 34_826
+        assert main(["summary", str(path)]) == 0
+        assert "34,826" in capsys.readouterr().out
+
+    def test_place_of_the_model_is_checked_before_training(self, folder, capsys):
+        assert train(folder, "--save", str(folder / "nowhere" / "model.safetensors")) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert re.fullmatch(r"cycnn: --save: there is no folder for .*nowhere.*\n", printed.err)
+
+    def test_cifar10_is_learned_from_bytes(self, folder, capsys, monkeypatch):
+        x = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype("uint8")
+        y = np.arange(8, dtype="int32")
+        monkeypatch.setattr("cycnn.datasets.load_cifar10", lambda data: ((x, y), (x, y)))
+        path = folder / "colours.safetensors"
+        assert main(["train", "cifar10", "--data", "any", "--epochs", "1", "--save", str(path)]) == 0
+        assert "8 images to learn from" in capsys.readouterr().out
+        image = write_image(folder / "some.png", x[0])
+        assert main(["predict", str(path), image, "--top", "10"]) == 0
+        expected = cycnn.load_model(path).predict(x[:1], verbose=0)[0]
+        found = dict(re.findall(r"class (\d) (0\.\d+)", capsys.readouterr().out))
+        assert [float(found[str(label)]) for label in range(10)] == pytest.approx(expected, abs=1e-4)
+
+    def test_summary_shows_the_layers(self, saved, capsys):
+        assert main(["summary", str(saved)]) == 0
+        out = capsys.readouterr().out
+        assert "flatten" in out
+        assert "dense" in out
+
+
+class TestPredict:
+    def test_prints_classes_by_their_probability(self, saved, tmp_path, capsys):
+        upper, lower = np.zeros((2, 4, 4), np.uint8)
+        upper[:2], lower[2:] = 255, 51
+        files = [write_image(tmp_path / f"{i}.png", image) for i, image in enumerate((upper, lower))]
+        assert main(["predict", str(saved), *files]) == 0
+        likely = 1 / (1 + np.exp(-8)), 1 / (1 + np.exp(-1.6))  # sums of eight pixels: 8 x 1 and 8 x 0.2
+        assert capsys.readouterr().out.splitlines() == [
+            f"{files[0]}: class 0 {likely[0]:.4f}, class 1 {1 - likely[0]:.4f}",
+            f"{files[1]}: class 1 {likely[1]:.4f}, class 0 {1 - likely[1]:.4f}",
+        ]
+
+    def test_image_is_greyed_and_resized(self, saved, tmp_path, capsys):
+        colours = np.zeros((40, 20, 3), np.uint8)
+        colours[20:] = 200
+        assert main(["predict", str(saved), write_image(tmp_path / "x.png", colours), "--top", "1"]) == 0
+        assert re.search(r"x\.png: class 1 0\.99\d+$", capsys.readouterr().out)
+
+    def test_logits_become_probabilities(self, tmp_path, capsys):
+        model = Sequential([Input((1, 1, 1)), layers.Flatten(), layers.Dense(2, use_bias=False)])
+        model.set_weights([np.array([[5.0, 3.0]], np.float32)])
+        model.save(tmp_path / "logits.safetensors")
+        image = write_image(tmp_path / "x.png", [[255]])
+        assert main(["predict", str(tmp_path / "logits.safetensors"), image]) == 0
+        assert f"class 0 {1 / (1 + np.exp(-2)):.4f}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("command", [["predict", "{}", "x.png"], ["summary", "{}"]])
+    @pytest.mark.parametrize("content", [None, b"", b"no model"])
+    def test_bad_model_is_one_line(self, command, content, tmp_path, capsys):
+        path = tmp_path / "bad.safetensors"
+        if content is not None:
+            path.write_bytes(content)
+        self.refused([word.format(path) for word in command], "bad.safetensors", capsys)
+
+    def test_bad_image_is_one_line(self, saved, tmp_path, capsys):
+        pytest.importorskip("PIL")
+        (tmp_path / "text.png").write_text("no image")
+        for name in ("absent.png", "text.png"):
+            self.refused(["predict", str(saved), str(tmp_path / name)], name, capsys)
+
+    def test_models_of_other_things_are_refused(self, tmp_path, capsys):
+        for name, shape, told in (("row", (4,), "one image"), ("layers", (2, 2, 7), "7 channels")):
+            path = tmp_path / f"{name}.safetensors"
+            Sequential([Input(shape), layers.Flatten(), layers.Dense(2)]).save(path)
+            self.refused(["predict", str(path), "x.png"], told, capsys)
+
+    def test_absent_pillow_is_told(self, saved, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        self.refused(["predict", str(saved), "x.png"], "pip install 'cycnn[images]'", capsys)
+
+    def refused(self, command, told, capsys):
+        assert main(command) == 1
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("cycnn: ")
+        assert told in lines[0]
+
+
 class TestBadData:
     def error(self, folder, capsys):
         """Return the one line that is printed to the standard error."""
@@ -173,12 +283,14 @@ class TestBadOptions:
     @pytest.mark.parametrize(
         ("options", "told"),
         [
-            ([], "required: {train,config}"),
+            ([], "required: {train,predict,summary,config}"),
             (["learn"], "invalid choice: 'learn'"),
             (["config", "--all"], "unrecognized arguments: --all"),
             (["train"], "required: dataset, --data"),
             (["train", "mnist"], "required: --data"),
-            (["train", "cifar10", "--data", "."], "invalid choice: 'cifar10'"),
+            (["train", "imagenet", "--data", "."], "invalid choice: 'imagenet'"),
+            (["predict", "model.safetensors"], "required: IMAGE"),
+            (["summary"], "required: FILE"),
             *[
                 (["train", "mnist", "--data", ".", option, value], f"argument {option}: {told}")
                 for option, value, told in (
@@ -225,7 +337,7 @@ class TestBadOptions:
             main(["train", "--help"])
         assert done.value.code == 0
         out = capsys.readouterr().out
-        for option in ("--data", "--epochs", "--batch-size", "--learning-rate", "--seed", "--threads"):
+        for option in ("--data", "--epochs", "--batch-size", "--learning-rate", "--seed", "--threads", "--save"):
             assert option in out
 
     def test_command_line_of_the_process_is_the_default(self, monkeypatch, capsys):
