@@ -139,3 +139,20 @@ class ArraySource:
             y_dtypes=self.y_dtypes,
             weight_dtype=self.weight_dtype,
         )
+
+
+class LimitedSource:
+    """The first batches of a source in each epoch."""
+
+    def __init__(self, source: ArraySource, steps: int) -> None:
+        self._source, self.steps = source, min(steps, source.steps)
+        self.rows, self.shuffled = min(source.rows, self.steps * source.batch_size), source.shuffled
+
+    def first(self) -> Batch:
+        """Return a batch, to look at."""
+        return next(self._source.part(0, 1).batches())
+
+    def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
+        """Yield the first batches of an epoch."""
+        for _, batch in zip(range(self.steps), self._source.batches(order), strict=False):
+            yield batch

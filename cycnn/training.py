@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import optimizers, validation
-from .adapters import Batch
 from .callbacks import Callback, CallbackList, History
 from .callbacks import check as check_callbacks
 from .compiling import chosen_metrics, objectives
@@ -21,7 +19,7 @@ from .execution import Execution
 from .feeding import Feed, first_batch, same_inputs
 from .optimizers import Optimizer
 from .progress import progress
-from .sources import ArraySource, Source
+from .sources import ArraySource, LimitedSource, Source
 from .validation import message, received
 
 if TYPE_CHECKING:
@@ -364,23 +362,6 @@ class Trainer(Execution):
         self._build_for(first_batch(source))
         self._step(mode, next(source.batches()), meter)
         return _values(meter.logs(), return_dict)
-
-
-class LimitedSource:
-    """The first batches of a source in each epoch."""
-
-    def __init__(self, source: ArraySource, steps: int) -> None:
-        self._source, self.steps = source, min(steps, source.steps)
-        self.rows, self.shuffled = source.rows, source.shuffled
-
-    def first(self) -> Batch:
-        """Return a batch, to look at."""
-        return first_batch(self._source)
-
-    def batches(self, order: NDArray[np.intp] | None = None) -> Any:
-        """Yield the first batches of an epoch."""
-        for _, batch in zip(range(self.steps), self._source.batches(order), strict=False):
-            yield batch
 
 
 def _steps(owner: str, name: str, value: int | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from .. import layers as layers_module
 from .. import saving, summary, validation
 from ..layers.base import Layer, Shape
-from ..layers.core import InputLayer
 from ..tensor import Call, Tensor, trace
 from ..training import Trainer
 from ..validation import message, received
 from ..variable import Variable, assign_all
+from .forms import check_rows, cut, formed, free_name, takes_integers, tensors_of
 from .wiring import draw, wiring_of
 
 if TYPE_CHECKING:
     from ..program import Graph, Value
-
-Form = Any  # how the tensors of a list were given: None for one alone, "list", or the keys of a dict
 
 
 class Model(Trainer, Layer):
@@ -68,8 +66,8 @@ class Model(Trainer, Layer):
                     "Models are drawn by calling layers; a class that overrides `call` cannot be differentiated here.",
                 )
             )
-        ins, self._input_form = _tensors("inputs", inputs)
-        outs, self._output_form = _tensors("outputs", outputs)
+        ins, self._input_form = tensors_of("inputs", inputs)
+        outs, self._output_form = tensors_of("outputs", outputs)
         self._begin(name, ins[0].dtype, trainable)
         self._connect(ins, outs)
         if not trainable:
@@ -89,7 +87,7 @@ class Model(Trainer, Layer):
         owner = type(self).__name__
         calls, layers = trace(inputs, outputs, owner)
         if any(tensor.call.inputs for tensor in inputs):
-            inputs, outputs = _cut(inputs, outputs, calls)
+            inputs, outputs = cut(inputs, outputs, calls)
             calls, layers = trace(inputs, outputs, owner)
         self._settle_names(layers)
         self._inputs, self._outputs, self._calls, self._layers = inputs, outputs, calls, layers
@@ -165,12 +163,12 @@ class Model(Trainer, Layer):
     @property
     def input(self) -> Any:
         """The input, or the list of inputs."""
-        return _formed(self._inputs, self._input_form)
+        return formed(self._inputs, self._input_form)
 
     @property
     def output(self) -> Any:
         """The output, or the list of outputs."""
-        return _formed(self._outputs, self._output_form)
+        return formed(self._outputs, self._output_form)
 
     @property
     def input_shapes(self) -> list[Shape]:
@@ -185,7 +183,7 @@ class Model(Trainer, Layer):
     @property
     def input_shape(self) -> Any:
         """Shape of the data, with None for the batch; a list where there are several inputs."""
-        return _formed(self.input_shapes, self._input_form)
+        return formed(self.input_shapes, self._input_form)
 
     @input_shape.setter
     def input_shape(self, value: Any) -> None:
@@ -194,7 +192,7 @@ class Model(Trainer, Layer):
     @property
     def output_shape(self) -> Any:
         """Shape of the predictions, likewise."""
-        return _formed(self.output_shapes, self._output_form)
+        return formed(self.output_shapes, self._output_form)
 
     @property
     def input_names(self) -> list[str]:
@@ -214,7 +212,7 @@ class Model(Trainer, Layer):
         flags = []
         for tensor in self._inputs:
             readers = [call.layer for call in self._calls if any(x is tensor for x in call.inputs)]
-            flags.append(bool(readers) and all(_takes_integers(layer) for layer in readers))
+            flags.append(bool(readers) and all(takes_integers(layer) for layer in readers))
         return flags
 
     @property
@@ -301,7 +299,7 @@ class Model(Trainer, Layer):
 
     def formed_outputs(self, arrays: list[Any]) -> Any:
         """Return outputs in the form in which the model's were given: one alone, a list or a dict."""
-        return _formed(arrays, self._output_form)
+        return formed(arrays, self._output_form)
 
     def multiply_adds(self, input_shape: Shape) -> int:
         return sum(call.layer.multiply_adds(call.input_shapes) for call in self.drawn_calls)
@@ -332,7 +330,7 @@ class Model(Trainer, Layer):
         drawn = draw(cls.__name__, layers, config["wiring"])
         inputs, outputs = ([drawn[i][k] for i, k in config[key]] for key in ("inputs", "outputs"))
         forms = [tuple(form) if isinstance(form, (list, tuple)) else form for form in config["forms"]]
-        model = cls(_formed(inputs, forms[0]), _formed(outputs, forms[1]), config["name"])
+        model = cls(formed(inputs, forms[0]), formed(outputs, forms[1]), config["name"])
         model._trainable = config["trainable"]
         return model
 
@@ -387,62 +385,3 @@ class Model(Trainer, Layer):
         self._new_programs()
         if wiring:
             self._redraw(self._layers, wiring)
-
-
-def free_name(name: str, taken: Iterable[str]) -> str:
-    """Return `name`, numbered if it is taken."""
-    taken = set(taken)
-    candidates = (name, *(f"{name}_{i}" for i in range(1, len(taken) + 1)))
-    return next(candidate for candidate in candidates if candidate not in taken)
-
-
-def check_rows(expected: Shape, shape: Shape, owner: str, name: str) -> None:
-    """Raise ValueError if the rows of an array of some shape do not have the expected one."""
-    if shape[1:] == expected:
-        return
-    remedy = ""
-    if shape == expected:
-        remedy = f"Add an axis for a batch of one with {name}[np.newaxis]."
-    elif shape[1:] == expected[:-1] and expected[-1] == 1:
-        remedy = f"Add an axis of one channel with {name}[..., np.newaxis]."
-    rule = f"have the shape ({', '.join(map(str, ('batch', *expected)))})"
-    raise ValueError(message(owner, name, rule, received(f"{name}.shape", shape), remedy))
-
-
-def _tensors(name: str, value: Any) -> tuple[list[Tensor], Form]:
-    """Return what was given as inputs or outputs as a list, and its form."""
-    form: Form = None
-    if isinstance(value, dict):
-        form, value = tuple(value), list(value.values())
-    elif isinstance(value, (list, tuple)):
-        form, value = "list", list(value)
-    else:
-        value = [value]
-    if not value or not all(isinstance(tensor, Tensor) for tensor in value):
-        rule = "be a symbolic tensor, or a list or dict of them"
-        raise TypeError(message("Model", name, rule, received(name, value), "Begin with x = Input(shape)."))
-    return value, form
-
-
-def _formed(items: list[Any], form: Form) -> Any:
-    """Return a list of things in the form in which they were given."""
-    if form is None:
-        return items[0]
-    return list(items) if form == "list" else dict(zip(form, items, strict=True))
-
-
-def _cut(inputs: list[Tensor], outputs: list[Tensor], calls: list[Call]) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the inputs and outputs of the same layers, drawn anew from inputs of their own."""
-    new = {id(tensor): InputLayer(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name).draw() for tensor in inputs}
-    for call in calls:
-        if call.inputs:
-            arguments = [new[id(tensor)] for tensor in call.inputs]
-            results = call.layer(arguments if call.nested else arguments[0])
-            made = results if isinstance(results, list) else [results]
-            new |= {id(old): tensor for old, tensor in zip(call.outputs, made, strict=True)}
-    return [new[id(tensor)] for tensor in inputs], [new[id(tensor)] for tensor in outputs]
-
-
-def _takes_integers(layer: Layer) -> bool:
-    flags = layer.takes_integers
-    return all(flags) if isinstance(flags, list) else flags

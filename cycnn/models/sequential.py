@@ -12,7 +12,8 @@ from ..layers.core import InputLayer
 from ..shapes import check_size
 from ..tensor import Tensor
 from ..validation import message, received
-from .model import Model, check_rows, free_name
+from .forms import check_rows, free_name
+from .model import Model
 
 
 class Sequential(Model):

@@ -38,7 +38,7 @@ class PythonCall(Node):
         to = None if dx is None else emit.use(dx)
 
         def call() -> None:
-            given = [_array(value) for value in values]
+            given = _array(values[0]), _array(values[1]), _array(values[2])
             stored = None if to is None else np.asarray(to)
             self.layer.call_backward(*given, stored, [np.asarray(buffer) for buffer in into])
 
