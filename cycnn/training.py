@@ -189,6 +189,8 @@ class Trainer(Execution):
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 events.notify("on_epoch_end", epoch, logs)
                 events.notify("after_epoch_end", epoch)
+            if logs is not None and self.optimizer is not None:
+                self.optimizer.finalize_variable_values(self.trainable_variables)
             events.notify("on_train_end", logs)
         finally:
             if bar:
