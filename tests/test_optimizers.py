@@ -79,7 +79,7 @@ def test_a_state_that_does_not_fit_changes_nothing(rng):
     run.steps(rng.standard_normal((2, 3)))
     before = run.optimizer.get_state()
     for wrong in ({}, before | {"more": np.zeros(1)}, before | {"dense/kernel/momentum": np.zeros(4)}):
-        with pytest.raises(ValueError, match="^Adam: `state"):
+        with pytest.raises(ValueError, match=r"^Adam: `state"):
             run.optimizer.set_state(wrong)
     after = run.optimizer.get_state()
     assert all(np.array_equal(after[key], before[key]) for key in before)
