@@ -268,6 +268,7 @@ def test_bits_of_training_do_not_depend_on_threads(rng, restore_threads, name):
         layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=False, gamma_initializer="zeros"),
         layers.BatchNormalization(gamma_regularizer="l2", beta_regularizer="l1", moving_mean_initializer="ones"),
         layers.LayerNormalization(axis=[1, 2], scale=False),
+        layers.LayerNormalization(gamma_constraint="non_neg", beta_constraint="unit_norm"),
         layers.GroupNormalization(-1, epsilon=1e-4),
         layers.RMSNormalization(axis=-1, epsilon=1e-3),
         layers.UnitNormalization(axis=(-1, -2)),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import activations, initializers, regularizers, validation
+from .. import activations, constraints, initializers, regularizers, validation
 from ..shapes import check_size
 from ..tensor import Call, Tensor, call_layer
 from ..validation import message, received
@@ -297,6 +297,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, regularizers.Regularizer):
         return regularizers.serialize(value)
+    if isinstance(value, constraints.Constraint):
+        return constraints.serialize(value)
     if callable(value):
         return initializers.serialize(value)
     return value

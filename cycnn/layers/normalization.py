@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .. import initializers, regularizers, validation
+from .. import constraints, initializers, regularizers, validation
 from ..program import nodes
 from ..shapes import check_size
 from ..validation import message, received
@@ -56,8 +56,8 @@ class AffineNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer, owner=owner, name="gamma_initializer")
         self.beta_regularizer = regularizers.get(beta_regularizer, owner=owner, name="beta_regularizer")
         self.gamma_regularizer = regularizers.get(gamma_regularizer, owner=owner, name="gamma_regularizer")
-        self.beta_constraint = _nothing(owner, "beta_constraint", beta_constraint)
-        self.gamma_constraint = _nothing(owner, "gamma_constraint", gamma_constraint)
+        self.beta_constraint = constraints.get(beta_constraint, owner=owner, name="beta_constraint")
+        self.gamma_constraint = constraints.get(gamma_constraint, owner=owner, name="gamma_constraint")
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
 
@@ -125,8 +125,7 @@ class BatchNormalization(AffineNormalization):
     moving_mean_initializer, moving_variance_initializer : str or Initializer
         "zeros" and "ones" by default.
     beta_regularizer, gamma_regularizer : str or Regularizer, optional
-    beta_constraint, gamma_constraint : None
-        Not supported.
+    beta_constraint, gamma_constraint : str or Constraint, optional
     renorm, synchronized : {False}
         Batch renormalisation and several devices are not supported.
     renorm_clipping, renorm_momentum : None, float
@@ -238,8 +237,8 @@ class GroupNormalization(AffineNormalization):
     center, scale : bool
         Whether there is a beta to add, and a gamma to multiply by; True by default.
     **more
-        `beta_initializer`, `gamma_initializer`, `beta_regularizer`, `gamma_regularizer`, as of
-        `BatchNormalization`, and the arguments of all layers.
+        The initializers, regularizers and constraints of beta and gamma, as of `BatchNormalization`,
+        and the arguments of all layers.
 
     Notes
     -----
