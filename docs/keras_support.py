@@ -151,8 +151,8 @@ LEFT_OUT = {
         (
             IMAGES,
             "Attention AdditiveAttention MultiHeadAttention GroupQueryAttention Embedding ReversibleEmbedding "
-            "EinsumDense TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding Discretization "
-            "MelSpectrogram STFTSpectrogram",
+            "EinsumDense TextVectorization StringLookup IntegerLookup Hashing HashedCrossing CategoryEncoding "
+            "Discretization MelSpectrogram STFTSpectrogram",
         ),
         ("for bounding boxes", "MaxNumBoundingBoxes"),
     ],
@@ -214,7 +214,8 @@ def refused_constraints(layer):
     parameters = inspect.signature(layer).parameters.values()
     given = {p.name: 2 for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD}
     refused = []
-    for name in [p.name for p in parameters if p.name.endswith("_constraint")]:
+    names = dict.fromkeys([*(p.name for p in parameters), *getattr(layer, "arguments", ())])
+    for name in [name for name in names if name.endswith("_constraint")]:
         try:
             layer(**given, **{name: "non_neg"})
         except (TypeError, ValueError):
@@ -246,8 +247,8 @@ def page():
     lines = [
         "# What there is of Keras 3",
         "",
-        "Written by [keras_support.py](keras_support.py) from cycnn itself, for the public names of Keras 3.15. Names,",
-        "arguments, defaults and formulas are Keras's; an argument that cycnn cannot follow raises an error that says so.",
+        "Written by [keras_support.py](keras_support.py) from cycnn itself, for the public names of Keras 3.15.",
+        "Names, arguments, defaults and formulas are Keras's; an argument that cannot be followed raises an error.",
         "",
         "| everywhere | |",
         "|---|---|",
