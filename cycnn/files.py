@@ -58,8 +58,9 @@ def write(path: str | os.PathLike[str], arrays: Arrays, description: Mapping[str
 
     contiguous = {name: np.array(array, order="C") for name, array in arrays.items()}  # 0-d stays 0-d
     text = json.dumps(description)
-    metadata = {"format": _FORMAT, "description": text, "sha256": _checksum(contiguous, text)}
-    write_atomically(path, save(contiguous, metadata=metadata))
+    seal = json.dumps({"format": _FORMAT, "sha256": _checksum(contiguous, text), "description": text})
+    # One entry, for safetensors writes several in any order, and the same model shall be the same bytes.
+    write_atomically(path, save(contiguous, metadata={"cycnn": seal}))
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -78,7 +79,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     try:
         tensors = deserialize(data)  # type: ignore[no-untyped-call]
         length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+        metadata = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["cycnn"])
         arrays = {name: _array(entry) for name, entry in tensors}
         text = metadata["description"]
         if metadata["format"] != _FORMAT or metadata["sha256"] != _checksum(arrays, text):

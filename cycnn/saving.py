@@ -73,7 +73,7 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
         if compile and description["compiled"]:
             _compile(model, description["compiled"], custom_objects)
         restore(model, arrays, description)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         rule = "describe a model that this version of cycnn can make"
         raise ValueError(message("load_model", "path", rule, f"path={str(path)!r} ({error})")) from error
     return model  # type: ignore[return-value]

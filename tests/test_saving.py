@@ -106,9 +106,9 @@ def damaged(data, rng):
     elif change == 1:
         header[name]["data_offsets"] = [0, 4]
     elif change == 2:
-        header["__metadata__"]["description"] = "[" * 100_000
+        header["__metadata__"]["cycnn"] = "[" * 100_000
     elif change == 3:
-        header["__metadata__"] = {"format": "cycnn 1"}
+        header["__metadata__"] = {"cycnn": '{"format": "cycnn 1"}'}
     else:
         header[name]["dtype"] = rng.choice(["F16", "BF16", "nonsense", "BOOL"])
     text = json.dumps(header).encode()
