@@ -24,8 +24,9 @@ def directional_error(layer, *xs, seed=0, activation="linear"):
     return abs(actual - expected) / max(abs(expected), 1.0)
 
 
-def run(layer, *xs, dout=None, activation="linear"):
-    """Return ``layer(*xs)``, with an activation behind it; with `dout` also the gradients of inputs that are floats.
+def run(layer, *xs, dout=None, activation="linear", variables=()):
+    """Return ``layer(*xs)``, with an activation behind it; with `dout` also the gradients of inputs that are floats,
+    and of `variables`.
 
     Inputs are checked to be what they were.
     """
@@ -51,6 +52,7 @@ def run(layer, *xs, dout=None, activation="linear"):
                 node.backward(emission)
                 emission.settle()
         gradients = [emission.gradient(value) for value in inputs if value.requires_gradient]
+        gradients += [emission.gradient(variable) for variable in variables]
     outside = [*inputs, *([total] if dout is not None else [])]
     for value in (*outside, out, *gradients):
         emission.use(value)

@@ -41,9 +41,9 @@ def separable2d(*geometry):
     return expected
 
 
-def transposed2d(kernel, strides=(1, 1), padding="valid", output_padding=None):
+def transposed2d(kernel, strides=(1, 1), padding="valid", output_padding=None, dilation=(1, 1)):
     def expected(x, weight, bias=None):
-        w, size = transposed_window("", kernel, strides, padding, output_padding, (1, 1), x.shape[1:3])
+        w, size = transposed_window("", kernel, strides, padding, output_padding, dilation, x.shape[1:3])
         out = reference.conv2d_backward_input(x, weight, w, size)
         return out if bias is None else out + bias
 
@@ -158,6 +158,14 @@ CASES = [
         )
     ),
     (
+        layers.Conv2DTranspose,
+        {"filters": 2, "kernel_size": 3, "dilation_rate": (2, 1), "padding": "same"},
+        IMAGE,
+        transposed2d((3, 3), (1, 1), "same", None, (2, 1)),
+        [(3, 3, 2, 6), (2,)],
+        56 * 108,
+    ),
+    (
         layers.Conv1DTranspose,
         {"filters": 7, "kernel_size": 3, "strides": 2, "padding": "same", "use_bias": False},
         SEQUENCE,
@@ -256,6 +264,15 @@ def test_regularizers_and_constraints_are_kept_with_the_weights():
     Sequential([Input(IMAGE), depthwise])
     assert type(depthwise.kernel.regularizer).__name__ == "L2" and depthwise.bias.regularizer is None
     assert type(layers.deserialize(layers.serialize(depthwise)).activity_regularizer).__name__ == "L1"
+
+
+def test_constraints_are_kept_and_described():
+    layer = layers.DepthwiseConv2D(3, depthwise_constraint="max_norm", bias_constraint="non_neg")
+    Sequential([Input(IMAGE), layer])
+    assert [type(variable.constraint).__name__ for variable in layer.variables] == ["MaxNorm", "NonNeg"]
+    config = json.loads(json.dumps(layer.get_config()))
+    assert config["depthwise_constraint"]["class_name"] == "MaxNorm"
+    assert type(layer).from_config(config).get_config() == config
 
 
 def test_a_built_layer_refuses_other_channels():

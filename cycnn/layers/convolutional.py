@@ -31,6 +31,7 @@ class _Conv(SlidingLayer):
         "bias_initializer",
         "kernel_regularizer",
         "bias_regularizer",
+        "activity_regularizer",
         "kernel_constraint",
         "bias_constraint",
     )

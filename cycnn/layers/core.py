@@ -118,6 +118,7 @@ class Dense(WeightedLayer):
         "bias_initializer",
         "kernel_regularizer",
         "bias_regularizer",
+        "activity_regularizer",
         "kernel_constraint",
         "bias_constraint",
     )

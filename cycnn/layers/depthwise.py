@@ -30,6 +30,7 @@ class _DepthwiseConv(SlidingLayer):
         "bias_initializer",
         "depthwise_regularizer",
         "bias_regularizer",
+        "activity_regularizer",
         "depthwise_constraint",
         "bias_constraint",
     )

@@ -34,6 +34,7 @@ class _SeparableConv(SlidingLayer):
         "depthwise_regularizer",
         "pointwise_regularizer",
         "bias_regularizer",
+        "activity_regularizer",
         "depthwise_constraint",
         "pointwise_constraint",
         "bias_constraint",

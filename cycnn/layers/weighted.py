@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .. import initializers, regularizers, validation
+from .. import constraints, initializers, regularizers, validation
 from ..shapes import check_size
 from ..validation import message, received
 from ..variable import Variable
@@ -44,9 +44,7 @@ class WeightedLayer(Layer):
         name = f"{prefix}_regularizer"
         setattr(self, name, regularizers.get(regularizer, owner=owner, name=name))
         name = f"{prefix}_constraint"
-        if constraint is not None:
-            raise ValueError(message(owner, name, "be None", received(name, constraint)))
-        setattr(self, name, constraint)
+        setattr(self, name, constraints.get(constraint, owner=owner, name=name))
 
     def weight_shapes(self, input_shape: Shape) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights by name, but for the bias."""
