@@ -201,7 +201,7 @@ class Execution:
 
     def _program(self, mode: str, batch: Batch) -> Lowered:
         """Return the program for batches of this size and type, lowered anew if it is not kept."""
-        trainable = tuple(variable.trainable for variable in self.weights)
+        trainable = tuple(layer.trainable for layer in cast("Model", self).all_layers())
         dtypes = tuple(array.dtype.name for array in batch.x)
         weighted = batch.weight is not None and mode not in ("predict", "call")
         # A forked child makes its own: threads that it does not have may hold the locks of its parent's for ever.

@@ -258,6 +258,13 @@ class Model(Trainer, Layer):
                 named |= {f"{prefix}{layer.name}/{variable.name}": variable for variable in layer.variables}
         return named
 
+    def all_layers(self) -> list[Layer]:
+        """Return the layers, and those of the models among them."""
+        found: list[Layer] = []
+        for layer in self._layers:
+            found += [layer, *layer.all_layers()] if isinstance(layer, Model) else [layer]
+        return found
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name or at that place."""
         if (name is None) == (index is None):
