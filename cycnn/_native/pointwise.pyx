@@ -108,7 +108,9 @@ cdef inline real_t _value(int code, real_t x, real_t a, real_t b, real_t c) noex
     elif code == SPARSE_SIGMOID:
         return half * (_between(-one, x, one) + one)
     elif code == SQUAREPLUS:
-        return half * (x + <real_t> sqrt(x * x + a))
+        z = <real_t> sqrt(x * x + a)
+        y = half * a / (z - x)  # the same where x < 0, but nothing cancels
+        return y if x < zero else half * (x + z)
     elif code == THRESHOLD:
         return b if x <= a else x
     elif code == SOFT_SHRINK:
