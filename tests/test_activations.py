@@ -26,6 +26,7 @@ LAYERS = [
     (layers.PReLU, {"alpha_initializer": "random_uniform"}),
     (layers.PReLU, {"alpha_initializer": "random_uniform", "shared_axes": [1, 2]}),
     (layers.PReLU, {"alpha_initializer": "ones", "shared_axes": 3, "alpha_regularizer": "l2"}),
+    (layers.PReLU, {"alpha_constraint": "non_neg"}),
     (layers.ELU, {}),
     (layers.ELU, {"alpha": 0.5}),
     (layers.Softmax, {}),
@@ -227,6 +228,15 @@ def test_frozen_slopes_are_not_trained(rng):
     assert_same(layer.get_weights()[0], np.ones(3, "float32"))
 
 
+def test_slopes_are_constrained(rng):
+    x = rng.standard_normal((32, 3)).astype("float32")
+    layer = layers.PReLU(alpha_constraint="non_neg")
+    model = Sequential([Input((3,)), layer])
+    model.compile(cycnn.optimizers.SGD(0.5), "mse")
+    model.fit(x, np.where(x > 0, x, -x), verbose=0)  # wants slopes of -1
+    assert_same(layer.get_weights()[0], np.zeros(3, "float32"))
+
+
 # --- fusion ----------------------------------------------------------------------------------------
 
 
@@ -265,8 +275,8 @@ def test_what_follows_from_the_output_is_fused(rng, layer, fused):
 
 @pytest.mark.parametrize("axis", (1, 2))
 def test_loss_absorbs_softmax_over_rows_alone(rng, axis):
-    x, y = rng.standard_normal((4, 3, 5)), np.eye(5)[rng.integers(5, size=(4, 3))]
-    model = Sequential([Input((3, 5), dtype="float64"), layers.Dense(5), layers.Softmax(axis=axis)])
+    x, y = rng.standard_normal((4, 3, 5)).astype("float32"), np.eye(5)[rng.integers(5, size=(4, 3))]
+    model = Sequential([Input((3, 5)), layers.Dense(5), layers.Softmax(axis=axis)])
     model.compile("sgd", "categorical_crossentropy")
     p = ops.softmax(model.layers[0](x), axis)
     expected = -np.mean(np.sum(y * np.log(np.clip(p / p.sum(-1, keepdims=True), 1e-7, 1 - 1e-7)), axis=-1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .. import initializers, regularizers, validation
+from .. import constraints, initializers, regularizers, validation
 from ..ops.activations import rectifier
 from ..program import nodes
 from ..shapes import check_size
@@ -141,8 +141,8 @@ class PReLU(Layer):
         "zeros" by default.
     alpha_regularizer : str or Regularizer, optional
         What is added to the loss for the slopes.
-    alpha_constraint : None
-        Constraints of slopes are not supported.
+    alpha_constraint : str or Constraint, optional
+        What brings the slopes back into bounds after each update.
     shared_axes : int or sequence of int, optional
         Axes along which there is one slope for all values, ``[1, 2]`` for one a channel; the batch is
         axis 0. By default each value of a row has a slope of its own.
@@ -174,17 +174,18 @@ class PReLU(Layer):
         super().__init__(**base)
         self.alpha_initializer = initializers.get(alpha_initializer, owner=self.owner, name="alpha_initializer")
         self.alpha_regularizer = regularizers.get(alpha_regularizer, owner=self.owner, name="alpha_regularizer")
-        if alpha_constraint is not None:
-            what = received("alpha_constraint", alpha_constraint)
-            raise ValueError(message(self.owner, "alpha_constraint", "be None", what))
-        self.alpha_constraint = None
+        self.alpha_constraint = constraints.get(alpha_constraint, owner=self.owner, name="alpha_constraint")
         axes = shared_axes if isinstance(shared_axes, (list, tuple)) or shared_axes is None else [shared_axes]
         self.shared_axes = axes and tuple(validation.positive_ints(self.owner, "shared_axes", axes))
         self.alpha: Variable | None = None
 
     def build(self, input_shape: Shape) -> None:
         self.alpha = self.add_weight(
-            "alpha", self._alpha_shape(input_shape), self.alpha_initializer, regularizer=self.alpha_regularizer
+            "alpha",
+            self._alpha_shape(input_shape),
+            self.alpha_initializer,
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
