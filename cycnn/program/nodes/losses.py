@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from cycnn import strides
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
 
@@ -109,7 +110,7 @@ class Penalty(Node):
         (x,) = self.inputs
         dx = emit.share(x) if emit.training and x.requires_gradient else None
         if dx is not None:
-            emit("Fill", dx, 0.0)
+            emit("Fill", dx, 0.0, strides.repeat(x.shape, x.shape))
         emit("Penalty", x, self.l1, self.l2, self.out, dx)
         if dx is not None:
             emit.finish(x, dx)
