@@ -11,7 +11,7 @@ import pytest
 import cycnn
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/keras.md"]
 # Compiled modules have no doctests, and asking for the attributes of every submodule imports it.
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(cycnn.__path__, "cycnn.") if not module.name.startswith("cycnn._")
@@ -34,21 +34,27 @@ def text_of(name):
 
 
 def example():
-    """Return the README's Python."""
-    (code,) = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
-    return code
+    """Return the README's Python: how to train a network, and how to save it."""
+    training, saving = re.findall(r"```python\n(.*?)```", text_of("README.md"), re.DOTALL)
+    return training, saving
 
 
 def test_example_has_at_most_fifteen_lines():
-    assert 0 < sum(bool(line.strip()) for line in example().splitlines()) <= 15
+    assert 0 < sum(bool(line.strip()) for line in example()[0].splitlines()) <= 15
 
 
-def test_example_learns(capsys):
+def test_example_learns_and_is_saved(capsys, tmp_path, monkeypatch):
     cycnn.utils.set_random_seed(0)
     names = {}
-    exec(compile(example(), "README.md", "exec"), names)
+    training, saving = example()
+    exec(compile(training, "README.md", "exec"), names)
     assert names["accuracy"] > 0.9
     assert names["loss"] < 0.5
+    monkeypatch.chdir(tmp_path)
+    trained = names["model"]
+    exec(compile(saving, "README.md", "exec"), names)
+    assert names["model"] is not trained
+    assert (tmp_path / "lines.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
