@@ -6,6 +6,7 @@ gradients walk the other way.
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple, TypeAlias
 
 Extents: TypeAlias = tuple[int, ...]
@@ -46,6 +47,18 @@ def row_major(shape: Extents) -> Extents:
     for axis in range(len(shape) - 1, 0, -1):
         strides[axis - 1] = strides[axis] * shape[axis]
     return tuple(strides)
+
+
+def channel_sums(shape: Extents) -> Walk:
+    """Walk over all rows of the last axis to one row: what `StridedSum` adds up is the gradient of a bias.
+
+    Examples
+    --------
+    >>> channel_sums((2, 3, 4))
+    Walk(shape=(6, 4), x_strides=(4, 1), x_offset=0, out_strides=(0, 1), out_offset=0)
+    """
+    rows, channels = prod(shape[:-1]), shape[-1]
+    return Walk((rows, channels), (channels, 1), 0, (0, 1), 0)
 
 
 def box(extents: Extents, x_shape: Extents, x_start: Extents, out_shape: Extents, out_start: Extents) -> Walk:

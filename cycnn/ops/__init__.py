@@ -1,6 +1,8 @@
 """The operations of networks on NumPy arrays, with their gradients.
 
 `convolution`  conv2d and its gradients to the image, the kernel and the bias
+`depthwise`    depthwise convolution and its gradients
+`transposed`   transposed convolution and its gradients
 `matrix`       dense and its gradients
 `pooling`      maximum and average pooling and their gradients
 `activations`, `activation_gradients`  activation functions with Keras's arguments
@@ -57,6 +59,7 @@ from .activations import (
     tanh_shrink,
 )
 from .convolution import conv2d, conv2d_backward_input, conv2d_backward_kernel
+from .depthwise import depthwise_conv2d, depthwise_conv2d_backward_input, depthwise_conv2d_backward_kernel
 from .losses import (
     binary_crossentropy,
     binary_crossentropy_backward,
@@ -74,6 +77,7 @@ from .pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
+from .transposed import conv2d_transpose, conv2d_transpose_backward_input, conv2d_transpose_backward_kernel
 
 __all__ = [
     "average_pool2d",
@@ -85,8 +89,14 @@ __all__ = [
     "conv2d",
     "conv2d_backward_input",
     "conv2d_backward_kernel",
+    "conv2d_transpose",
+    "conv2d_transpose_backward_input",
+    "conv2d_transpose_backward_kernel",
     "dense",
     "dense_backward",
+    "depthwise_conv2d",
+    "depthwise_conv2d_backward_input",
+    "depthwise_conv2d_backward_kernel",
     "elu",
     "elu_backward",
     "exponential",

@@ -1,4 +1,4 @@
-"""Convolution of images and its gradients."""
+"""Convolution of images, in groups of channels or not, and its gradients."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def conv2d(
     strides: int | Pair = 1,
     padding: Padding = "valid",
     dilation_rate: int | Pair = 1,
+    groups: int = 1,
 ) -> NDArray[Any]:
     """Convolve images with a kernel.
 
@@ -28,7 +29,7 @@ def conv2d(
     ----------
     x : array_like of shape (batch, height, width, channels), float32 or float64
         Images.
-    kernel : array_like of shape (kernel height, kernel width, channels, filters), of x's dtype
+    kernel : array_like of shape (kernel height, kernel width, channels / groups, filters), of x's dtype
     bias : array_like of shape (filters,), of x's dtype, optional
         What is added to each filter's output.
     strides : int or pair of int
@@ -38,12 +39,16 @@ def conv2d(
         an odd one of the zeros after the image. Numbers are rows and columns of zeros.
     dilation_rate : int or pair of int
         Pixels from one tap of the kernel to the next, 1 by default.
+    groups : int
+        Into how many groups channels and filters are divided, 1 by default; a filter sees the
+        channels of its group alone.
 
     Returns
     -------
     ndarray of shape (batch, new height, new width, filters)
         With x padded, ``out[n, h, w, f] = bias[f] + sum over i, j, c of
-        x[n, h * stride + i * dilation, w * stride + j * dilation, c] * kernel[i, j, c, f]``.
+        x[n, h * stride + i * dilation, w * stride + j * dilation, c] * kernel[i, j, c, f]``, where c
+        are the channels of the group of f.
 
     Raises
     ------
@@ -62,16 +67,17 @@ def conv2d(
     """
     owner = "conv2d"
     x = validation.float_array(owner, "x", x, 4)
-    kernel = _kernel(owner, kernel, "x", x.dtype)
-    _check_channels(owner, kernel, "x", x, 2)
+    kernel = non_empty_kernel(owner, kernel, "x", x.dtype)
     filters = kernel.shape[3]
+    check_groups(owner, groups, "x", x.shape[3], "kernel", filters)
+    check_channels(owner, kernel, "x", x, 2, x.shape[3] // groups)
     if bias is not None:
         bias = companion(owner, "bias", bias, 1, "x", x.dtype)
         check_shape(owner, "bias", bias, (filters,))
-    window = _window(owner, kernel.shape[:2], strides, padding, dilation_rate, x.shape[1:3])
+    window = sliding_window(owner, kernel.shape[:2], strides, padding, dilation_rate, x.shape[1:3])
     out = empty(owner, (len(x), *shapes.output_size(window, x.shape[1:3]), filters), x.dtype)
     if out.size:
-        run("Conv2DForward", x.dtype, x, kernel, bias, out, window, "linear")
+        run(f"{_kind(kernel.shape, groups)}Forward", x.dtype, x, kernel, bias, out, window, "linear")
     return out
 
 
@@ -83,6 +89,7 @@ def conv2d_backward_input(
     strides: int | Pair = 1,
     padding: Padding = "valid",
     dilation_rate: int | Pair = 1,
+    groups: int = 1,
 ) -> NDArray[Any]:
     """Return the gradient of a convolution with respect to the images.
 
@@ -90,10 +97,10 @@ def conv2d_backward_input(
     ----------
     dout : array_like of shape (batch, new height, new width, filters), float32 or float64
         Gradient with respect to the output.
-    kernel : array_like of shape (kernel height, kernel width, channels, filters), of dout's dtype
+    kernel : array_like of shape (kernel height, kernel width, channels / groups, filters), of dout's dtype
     input_size : pair of int
         Height and width of the images, which do not follow from those of the output.
-    strides, padding, dilation_rate
+    strides, padding, dilation_rate, groups
         As of `conv2d`.
 
     Returns
@@ -120,14 +127,15 @@ def conv2d_backward_input(
     """
     owner = "conv2d_backward_input"
     dout = validation.float_array(owner, "dout", dout, 4)
-    kernel = _kernel(owner, kernel, "dout", dout.dtype)
-    _check_channels(owner, kernel, "dout", dout, 3)
+    kernel = non_empty_kernel(owner, kernel, "dout", dout.dtype)
+    check_channels(owner, kernel, "dout", dout, 3, dout.shape[3])
+    channels = kernel.shape[2] * check_groups(owner, groups, "dout", dout.shape[3], "kernel", kernel.shape[3])
     size = validation.positive_pair(owner, "input_size", input_size)
-    window = _window(owner, kernel.shape[:2], strides, padding, dilation_rate, size)
+    window = sliding_window(owner, kernel.shape[:2], strides, padding, dilation_rate, size)
     check_shape(owner, "dout", dout, (len(dout), *shapes.output_size(window, size), kernel.shape[3]))
-    dx = empty(owner, (len(dout), *size, kernel.shape[2]), dout.dtype)
+    dx = empty(owner, (len(dout), *size, channels), dout.dtype)
     if dx.size:
-        run("Conv2DBackwardInput", dout.dtype, dout, kernel, dx, window, "linear", None)
+        run(f"{_kind(kernel.shape, groups)}BackwardInput", dout.dtype, dout, kernel, dx, window, "linear", None)
     return dx
 
 
@@ -139,6 +147,7 @@ def conv2d_backward_kernel(
     strides: int | Pair = 1,
     padding: Padding = "valid",
     dilation_rate: int | Pair = 1,
+    groups: int = 1,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the gradients of a convolution with respect to the kernel and the bias.
 
@@ -150,12 +159,12 @@ def conv2d_backward_kernel(
         Gradient with respect to the output.
     kernel_size : int or pair of int
         Height and width of the kernel.
-    strides, padding, dilation_rate
+    strides, padding, dilation_rate, groups
         As of `conv2d`.
 
     Returns
     -------
-    dkernel : ndarray of shape (kernel height, kernel width, channels, filters)
+    dkernel : ndarray of shape (kernel height, kernel width, channels / groups, filters)
         With x padded, ``dkernel[i, j, c, f] = sum over n, h, w of
         x[n, h * stride + i * dilation, w * stride + j * dilation, c] * dout[n, h, w, f]``.
     dbias : ndarray of shape (filters,)
@@ -181,20 +190,22 @@ def conv2d_backward_kernel(
     x = validation.float_array(owner, "x", x, 4)
     dout = companion(owner, "dout", dout, 4, "x", x.dtype)
     size = validation.positive_pair(owner, "kernel_size", kernel_size)
-    window = _window(owner, size, strides, padding, dilation_rate, x.shape[1:3])
+    window = sliding_window(owner, size, strides, padding, dilation_rate, x.shape[1:3])
     filters = dout.shape[3]
     check_shape(owner, "dout", dout, (len(x), *shapes.output_size(window, x.shape[1:3]), filters))
-    dkernel = empty(owner, (*size, x.shape[3], filters), x.dtype)
+    check_groups(owner, groups, "x", x.shape[3], "dout", filters)
+    dkernel = empty(owner, (*size, x.shape[3] // groups, filters), x.dtype)
     dbias = empty(owner, (filters,), x.dtype)
     if x.size and dout.size:
-        run("Conv2DBackwardKernel", x.dtype, x, dout, dkernel, dbias, window)
+        run(f"{_kind(dkernel.shape, groups)}BackwardKernel", x.dtype, x, dout, dkernel, dbias, window)
     else:
         dkernel[...] = 0
         dbias[...] = 0
     return dkernel, dbias
 
 
-def _kernel(owner: str, value: object, like: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def non_empty_kernel(owner: str, value: object, like: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the argument `kernel`, which must have the dtype of the argument `like`."""
     kernel = companion(owner, "kernel", value, 4, like, dtype)
     if kernel.size == 0:
         what = received("kernel.shape", kernel.shape)
@@ -202,15 +213,31 @@ def _kernel(owner: str, value: object, like: str, dtype: np.dtype[Any]) -> NDArr
     return kernel
 
 
-def _check_channels(owner: str, kernel: NDArray[Any], name: str, images: NDArray[Any], axis: int) -> None:
-    """Raise ValueError if the last axis of `images` does not meet an equal one of the kernel."""
-    if images.shape[3] != kernel.shape[axis]:
+def check_channels(owner: str, kernel: NDArray[Any], name: str, images: NDArray[Any], axis: int, channels: int) -> None:
+    """Raise ValueError unless an axis of the kernel has the `channels` that follow from the argument `name`."""
+    if kernel.shape[axis] != channels:
         what = f"{received(f'{name}.shape', images.shape)}, {received('kernel.shape', kernel.shape)}"
-        rule = f"have {images.shape[3]} {'channels' if axis == 2 else 'filters'}, as `{name}` has"
+        has = "has" if channels == images.shape[3] else "has for each group"
+        rule = f"have {channels} {'filters' if name == 'dout' else 'channels'}, as `{name}` {has}"
         raise ValueError(message(owner, "kernel", rule, what))
 
 
-def _window(
+def check_groups(owner: str, groups: object, name: str, channels: int, other: str, filters: int) -> int:
+    """Return `groups`, a positive int that divides the channels and filters of two arguments."""
+    number = validation.positive_int(owner, "groups", groups)
+    for argument, size in ((name, channels), (other, filters)):
+        if size % number:
+            rule = f"divide the last extent of `{argument}`, {size}"
+            raise ValueError(message(owner, "groups", rule, received("groups", groups)))
+    return number
+
+
+def _kind(kernel_shape: tuple[int, ...], groups: int) -> str:
+    """Return which steps convolve: where each group is a channel, the kernel is in memory a depthwise one."""
+    return "DepthwiseConv2D" if kernel_shape[2] == 1 < groups else "Conv2D"
+
+
+def sliding_window(
     owner: str, size: Pair, strides: int | Pair, padding: Padding, dilation_rate: int | Pair, input_hw: Pair
 ) -> Window:
     return shapes.window(

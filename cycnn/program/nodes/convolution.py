@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
 from cycnn.shapes import POINTWISE, Window, pixels
-from cycnn.strides import Walk
+from cycnn.strides import channel_sums
 
 if TYPE_CHECKING:
     from cycnn.program.emission import Emission
@@ -96,8 +96,7 @@ class Conv2DTranspose(Node):
         if self.learns:
             emit("Conv2DBackwardKernel", dout, x, emit.share(self.kernel), None, self.window)
         if self.learns and self.bias is not None:
-            rows, channels = math.prod(dout.shape[:-1]), dout.shape[-1]
-            emit("StridedSum", dout, emit.share(self.bias), Walk((rows, channels), (channels, 1), 0, (0, 1), 0))
+            emit("StridedSum", dout, emit.share(self.bias), channel_sums(dout.shape))
         if x.requires_gradient:
             dx = emit.share(x)
             emit("Conv2DForward", dout, self.kernel, None, dx, self.window, "linear")
