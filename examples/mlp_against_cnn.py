@@ -85,18 +85,12 @@ def convolutional() -> cycnn.Sequential:
     )
 
 
-def multiply_adds(model: cycnn.Sequential) -> int:
-    """Return the multiplications by a parameter for one image."""
-    shapes = model.compute_shapes((None, CANVAS, CANVAS, 1))
-    return sum(layer.multiply_adds(shape) for layer, shape in zip(model.layers, shapes[:-1], strict=True))
-
-
 def learn(model: cycnn.Sequential, data: dict[str, tuple], epochs: int) -> dict[str, float]:
     """Train a model on centred digits and return its row of the table."""
     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(*data["training"], batch_size=64, epochs=epochs, verbose=2)
     accuracy = {name: model.evaluate(*data[name], verbose=0)[1] for name in ("centred digits", "moved digits")}
-    return {"parameters": model.count_params(), "multiply-adds": multiply_adds(model), **accuracy}
+    return {"parameters": model.count_params(), "multiply-adds": model.multiply_adds(model.input_shape), **accuracy}
 
 
 def main() -> None:
