@@ -18,7 +18,8 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `plain`           convolution as plain loops: float64, and the yardstick of the tiles
 `depthwise`       depthwise convolution: forward and gradient to the input
 `depthwise_kernel`  its gradient to the kernel and the bias, float32
-`pool2d`          maximum and average pooling and their gradients
+`pool2d`          maximum and average pooling
+`pool2d_backward`  their gradients
 `adjust`          contrast, brightness and normalization
 `affine`          images rotated, shifted and scaled
 `augment`         flips, crops, erased rectangles, mixtures; random numbers for each image
@@ -84,6 +85,7 @@ FAMILIES = (
     "depthwise",
     "depthwise_kernel",
     "pool2d",
+    "pool2d_backward",
     "elementwise",
     "adjust",
     "affine",
