@@ -260,14 +260,6 @@ class Layer:
             raise ValueError(message(self.owner, "input_shape", rule, what, remedy))
         return input_shape
 
-    def check_kernel(self, kernel: Variable | None, shape: tuple[int, ...]) -> None:
-        """Raise ValueError if the kernel would be too large, or was made for another input."""
-        check_size(self.owner, "kernel", shape)
-        if kernel is not None and kernel.shape != shape:
-            rule = f"have {kernel.shape[-2]} channels, for which the layer was built"
-            what = f"{shape[-2]} channels"
-            raise ValueError(message(self.owner, "input_shape", rule, what))
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
