@@ -136,7 +136,7 @@ class Feed:
             given = weight_columns(self.owner, label, weight, self.names.outputs)
         weights = []
         for name, array, y, objective in zip(_labels(label, given), given, ys, self.model.objectives, strict=True):
-            rows = (len(y), *output_shapes[objective.output][1:-1])
+            rows = (len(y), *objective.loss.weighted_axes(self.owner, output_shapes[objective.output]))
             if array.dtype.kind not in "fiu":
                 raise TypeError(message(self.owner, name, "be an array of real numbers", f"{name}.dtype={array.dtype}"))
             if array.ndim == len(rows) + 1 and array.shape[-1] == 1:
@@ -146,7 +146,12 @@ class Feed:
                 raise ValueError(message(self.owner, name, rule, received(f"{name}.shape", array.shape)))
             array = np.broadcast_to(array.reshape(array.shape + (1,) * (len(rows) - array.ndim)), rows)
             if self.class_weight is not None:
-                array = array * self._weights_of_classes(y, output_shapes[objective.output])
+                factors = self._weights_of_classes(y, output_shapes[objective.output])
+                if factors.shape != rows:
+                    rule = "be used with a loss of rows, not of whole images"
+                    what = received("class_weight", self.class_weight)
+                    raise ValueError(message(self.owner, "class_weight", rule, what))
+                array = array * factors
             weights.append(array)
         return weights
 

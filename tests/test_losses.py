@@ -8,7 +8,7 @@ from helpers import integers
 
 import cycnn
 from cycnn import Input, Sequential, check_gradients, layers, losses
-from cycnn.ops.losses import row_losses
+from cycnn.ops.row_losses import row_losses
 
 CLASSES = [getattr(losses, name) for name in losses.__all__ if isinstance(getattr(losses, name), type)]
 CLASSES.remove(losses.Loss)
@@ -287,6 +287,25 @@ def test_segmentation_with_gaps_trains():
     assert value != before
     model.fit(x, y, epochs=3, verbose=0)
     assert np.isfinite(model.evaluate(x, y, verbose=0))
+
+
+def test_weights_of_images_whose_masks_overlap():
+    model = Sequential([Input((6, 6, 1)), layers.Conv2D(1, 3, padding="same", activation="sigmoid")])
+    model.compile("adam", losses.Dice(axis=(1, 2, 3)))
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((9, 6, 6, 1)).astype("float32"), rng.integers(0, 2, (9, 6, 6, 1))
+    weights = rng.random(9)
+    value = model.evaluate(x, y, sample_weight=weights, batch_size=4, verbose=0)
+    assert value == pytest.approx(model.loss(y, model.predict(x, verbose=0), weights), rel=1e-6)
+    model.fit(x, y, sample_weight=weights, verbose=0)
+    with pytest.raises(ValueError, match=r"fit: `class_weight` must be used with a loss of rows"):
+        model.fit(x, y, class_weight={1: 2.0}, verbose=0)
+    model.compile("adam", "dice")
+    model.fit(x, y, verbose=0)
+    with pytest.raises(
+        ValueError, match=r"fit: `sample_weight` must be left out.* With Dice\(axis=\(1, 2, 3\)\) images"
+    ):
+        model.fit(x, y, sample_weight=weights, verbose=0)
 
 
 def test_loss_without_a_step_says_so():

@@ -83,7 +83,7 @@ class Loss:
         float
             ``sum over rows of weight * loss``, divided by the number of rows unless `reduction` is "sum".
         """
-        from ..ops.losses import row_losses
+        from ..ops.row_losses import row_losses
 
         array = validation.any_array(self.owner, "y_pred", y_pred)
         if self.dtype is not None or array.dtype.kind in "iub" or not hasattr(y_pred, "dtype"):
@@ -97,6 +97,10 @@ class Loss:
     def rows(self, shape: Shape) -> int | None:
         """Return how many rows predictions of a shape have; None says that a row is the last axis."""
         return None
+
+    def weighted_axes(self, owner: str, output_shape: Shape) -> Shape:
+        """Return the extents, behind the batch's, of the rows that a weight may be given for."""
+        return output_shape[1:-1]
 
     def options(self, columns: int) -> tuple[Any, ...]:
         """Return what the native step takes last, for rows of so many numbers."""

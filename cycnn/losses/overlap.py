@@ -31,6 +31,14 @@ class _Overlap(Loss):
             raise ValueError(message(self.owner, "axis", rule, received("axis", self.axis)))
         return int(shape[0])
 
+    def weighted_axes(self, owner: str, output_shape: Shape) -> Shape:
+        """Return (): a weight is of an image. The loss of a whole batch has none."""
+        if self.axis is None:
+            rule = "be left out, for the loss is that of the whole batch"
+            remedy = f"With {self.owner}(axis={tuple(range(1, len(output_shape)))}) images have losses of their own."
+            raise ValueError(message(owner, "sample_weight", rule, received("axis", self.axis), remedy))
+        return ()
+
 
 class Dice(_Overlap):
     """One minus twice the overlap of two masks over the sum of both: ``1 - 2 * sum(y * x) / (sum(y) + sum(x))``.

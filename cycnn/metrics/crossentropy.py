@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import losses
 from ..losses import Loss
-from ..ops.losses import row_losses
+from ..ops.row_losses import row_losses
 from .reduction import Mean
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cycnn import losses
-from cycnn.ops.losses import row_losses
+from cycnn.ops.row_losses import row_losses
 
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
