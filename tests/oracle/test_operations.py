@@ -655,6 +655,7 @@ def test_configuration_of_a_default_instance_is_that_of_keras(keras, module, nam
     required = [p.name for p in theirs.values() if p.default is inspect.Parameter.empty]
     required += ["shape"] if name == "InputLayer" else []  # which Keras takes out of a batch shape too
     given = {key: needed[key] for key in required}
+    keras.utils.clear_session()  # which numbers the names of metrics
     ours, theirs = (getattr(getattr(api, module), name)(**given).get_config() for api in (cycnn, keras))
     skipped = {"seed", "fn"}  # Keras draws one where none is given; a function has a description there
     skipped |= {"name"} if module in ("layers", "optimizers") else set()  # numbered there by the process
