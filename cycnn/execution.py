@@ -96,7 +96,7 @@ class Execution:
     def _epoch(self, epoch: int, source: Source, shuffle: bool, events: CallbackList, meter: Meter) -> dict[str, float]:
         """Train on every batch once; return the logs."""
         resume, self._resume = self._resume, None
-        events.notify("on_epoch_begin", epoch)
+        events.notify("on_epoch_begin", epoch, {})
         count = source.shuffled if shuffle else None
         self.epoch_rng: Any = resume["order"] if resume else default_rng().bit_generator.state
         if resume:
@@ -109,7 +109,7 @@ class Execution:
         for i, batch in enumerate(source.batches(order)):
             if resume and i < resume["batch"]:
                 continue
-            events.notify("on_train_batch_begin", i)
+            events.notify("on_train_batch_begin", i, {})
             self._step("train", batch, meter)
             events.notify("on_train_batch_end", i, meter.logs())
             if self.stop_training:
@@ -118,9 +118,9 @@ class Execution:
 
     def _evaluate(self, source: Source, events: CallbackList, meter: Meter) -> dict[str, float]:
         """Return the losses and the metrics of a data set by name."""
-        events.notify("on_test_begin")
+        events.notify("on_test_begin", {})
         for i, batch in enumerate(source.batches()):
-            events.notify("on_test_batch_begin", i)
+            events.notify("on_test_batch_begin", i, {})
             self._step("evaluate", batch, meter)
             events.notify("on_test_batch_end", i, meter.logs())
         events.notify("on_test_end", meter.logs())
@@ -131,12 +131,12 @@ class Execution:
         rows = source.rows
         parts: list[list[NDArray[Any]]] = []
         whole: list[NDArray[Any]] | None = None
-        events.notify("on_predict_begin")
+        events.notify("on_predict_begin", {})
         at = 0
         for i, batch in enumerate(source.batches()):
             if steps is not None and i >= steps:
                 break
-            events.notify("on_predict_batch_begin", i)
+            events.notify("on_predict_batch_begin", i, {})
             size = len(batch.x[0])
             lowered = self._program("predict", batch)
             if whole is None and rows is not None and steps is None:
@@ -149,7 +149,7 @@ class Execution:
             lowered.predict(batch.x, part)
             at += size
             events.notify("on_predict_batch_end", i, {"outputs": part[0] if len(part) == 1 else part})
-        events.notify("on_predict_end")
+        events.notify("on_predict_end", {})
         if whole is None and not parts:
             batch = first_batch(source)
             shapes = cast("Model", self).resolve_shapes([x.shape for x in batch.x], "predict", ["x"] * len(batch.x))

@@ -172,12 +172,12 @@ class Trainer(Execution):
 
         history = History()
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose}
-        events = CallbackList([history, *([bar] if bar else []), *user_callbacks], self, params)
+        events = CallbackList([*user_callbacks, history, *([bar] if bar else [])], self, params)
         self.history, self.stop_training, self.not_finite = history, False, None
         self.running_callbacks = events.callbacks
         self._first_epoch, self._resume = initial_epoch, None
         try:
-            events.notify("on_train_begin")
+            events.notify("on_train_begin", {})
             events.notify("after_train_begin")
             logs: dict[str, float] | None = None
             for epoch in range(self._first_epoch, epochs):

@@ -45,18 +45,18 @@ def test_fit_tells_of_training_epochs_batches_and_validation(model):
     epochs = []
     for epoch in range(2):
         epochs += [
-            ("epoch_begin", epoch, None),
-            ("train_batch_begin", 0, None),
+            ("epoch_begin", epoch, []),
+            ("train_batch_begin", 0, []),
             ("train_batch_end", 0, TRAIN),
-            ("train_batch_begin", 1, None),
+            ("train_batch_begin", 1, []),
             ("train_batch_end", 1, TRAIN),
-            ("test_begin", None),
-            ("test_batch_begin", 0, None),
+            ("test_begin", []),
+            ("test_batch_begin", 0, []),
             ("test_batch_end", 0, TRAIN),
             ("test_end", TRAIN),
             ("epoch_end", epoch, TRAIN + VALIDATION),
         ]
-    assert recorder.events == [("train_begin", None), *epochs, ("train_end", TRAIN + VALIDATION)]
+    assert recorder.events == [("train_begin", []), *epochs, ("train_end", TRAIN + VALIDATION)]
     assert recorder.model is model
     assert recorder.params == {"epochs": 2, "steps": 2, "verbose": 0}
 
@@ -66,14 +66,14 @@ def test_evaluate_and_predict_tell_of_batches(model):
     model.evaluate(X, Y, batch_size=10, callbacks=[recorder], verbose=0)
     model.predict(X, batch_size=10, callbacks=[recorder], verbose=0)
     assert recorder.events == [
-        ("test_begin", None),
-        ("test_batch_begin", 0, None),
+        ("test_begin", []),
+        ("test_batch_begin", 0, []),
         ("test_batch_end", 0, TRAIN),
         ("test_end", TRAIN),
-        ("predict_begin", None),
-        ("predict_batch_begin", 0, None),
+        ("predict_begin", []),
+        ("predict_batch_begin", 0, []),
         ("predict_batch_end", 0, ["outputs"]),
-        ("predict_end", None),
+        ("predict_end", []),
     ]
 
 

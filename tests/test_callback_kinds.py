@@ -1,0 +1,109 @@
+"""Callbacks that stop, slow down, save and log."""
+
+import csv
+
+import numpy as np
+import pytest
+from helpers import assert_same
+
+import cycnn
+from cycnn import Input, Sequential, callbacks, layers
+
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(32, 4)).astype("float32")
+Y = (X @ RNG.normal(size=(4, 1))).astype("float32")
+
+
+def model(rate=0.05):
+    made = Sequential([Input((4,)), layers.Dense(3, activation="tanh", name="hidden"), layers.Dense(1, name="out")])
+    made.compile(cycnn.optimizers.SGD(rate), "mse")
+    return made
+
+
+class Logs(callbacks.Callback):
+    """Give the callbacks behind it a loss of our choice, and note the parameters of each epoch."""
+
+    def __init__(self, values):
+        self.values, self.weights, self.rates = values, [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.values[epoch]
+        self.weights.append(self.model.get_weights())
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def run(values, *others):
+    made, logs = model(), Logs(values)
+    history = made.fit(X, Y, epochs=len(values), verbose=0, callbacks=[logs, *others])
+    return made, logs, history
+
+
+@pytest.mark.parametrize("restore", [False, True])
+def test_early_stopping(restore):
+    stop = callbacks.EarlyStopping(patience=2, restore_best_weights=restore)
+    made, logs, history = run([5.0, 3.0, 4.0, 3.5, 1.0], stop)
+    assert len(history.epoch) == 4 and stop.stopped_epoch == 3 and stop.best_epoch == 1
+    for weight, expected in zip(made.get_weights(), logs.weights[1 if restore else 3], strict=True):
+        assert_same(weight, expected)
+
+
+def test_reduce_on_plateau():
+    reduce = callbacks.ReduceLROnPlateau(factor=0.5, patience=2, min_lr=0.02)
+    made, logs, _ = run([5.0, 5.0, 5.0, 5.0, 5.0, 1.0], reduce)
+    assert np.allclose(logs.rates, [0.05, 0.05, 0.05, 0.025, 0.025, 0.02])
+    assert float(made.optimizer.learning_rate) == 0.02
+
+
+def test_learning_rate_scheduler():
+    scheduler = callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    _, logs, history = run([1.0, 1.0, 1.0], scheduler)
+    assert np.allclose(logs.rates, [0.025, 0.0125, 0.00625])
+    assert history.history["learning_rate"] == logs.rates
+
+
+def test_checkpoints(tmp_path):
+    every = callbacks.ModelCheckpoint(tmp_path / "model-{epoch:02d}.safetensors")
+    best = callbacks.ModelCheckpoint(tmp_path / "best.safetensors", save_best_only=True, save_weights_only=True)
+    made, logs, _ = run([3.0, 1.0, 2.0], every, best)
+    assert {path.name for path in tmp_path.iterdir()} == {"best.safetensors"} | {
+        f"model-0{i}.safetensors" for i in (1, 2, 3)
+    }
+    made.load_weights(tmp_path / "best.safetensors")
+    assert_same(made.get_weights()[0], logs.weights[1][0])
+    assert_same(cycnn.load_model(tmp_path / "model-01.safetensors").get_weights()[0], logs.weights[0][0])
+
+
+def test_csv_logger(tmp_path):
+    run([3.0, 1.0], callbacks.CSVLogger(tmp_path / "log.csv"))
+    run([2.0], callbacks.CSVLogger(tmp_path / "log.csv", append=True))
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1", "0"]
+    assert [float(row["val_loss"]) for row in rows] == [3.0, 1.0, 2.0]
+
+
+def test_terminate_on_nan_names_the_layer_and_keeps_the_parameters(capsys):
+    made = model()
+    weights = made.get_weights()
+    weights[2][...] = 3e38
+    made.set_weights(weights)
+    end = callbacks.TerminateOnNaN()
+    made.fit(X, Y, batch_size=8, epochs=3, verbose=0, callbacks=[end])
+    assert end.found == "the output of 'out'"
+    assert "Batch 0" in capsys.readouterr().out
+    for weight, before in zip(made.get_weights(), weights, strict=True):
+        assert_same(weight, before)
+
+
+def test_lambda_callback():
+    seen = []
+    run([1.0, 1.0], callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(epoch)))
+    assert seen == [0, 1]
+    with pytest.raises(TypeError, match="must be an event of Callback"):
+        callbacks.LambdaCallback(on_tuesday=print)
+
+
+def test_tensorboard_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match="pip install tensorboardX"):
+        callbacks.TensorBoard()
