@@ -6,7 +6,6 @@ Everything is checked before anything is done, so that a call that fails leaves 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,6 +18,7 @@ from .interrupts import AtomicStep
 from .layers.base import Layer, Shape
 from .meter import Meter, Objective
 from .program.lowered import NotFinite
+from .programs import Programs
 from .randomness import default_rng
 from .sources import Source
 from .variable import Variable
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from .models import Model
     from .optimizers import Optimizer
     from .program import Lowered
-
-# Full batches and a smaller last one, in training, validation and prediction.
-_PROGRAMS_KEPT = 6
 
 
 class Execution:
@@ -201,16 +198,16 @@ class Execution:
 
     def _program(self, mode: str, batch: Batch) -> Lowered:
         """Return the program for batches of this size and type, lowered anew if it is not kept."""
+        key = self._key(mode, batch)
+        return self._programs.get(key, lambda: self._lower(*key[:4]))
+
+    def _key(self, mode: str, batch: Batch) -> tuple[Any, ...]:
+        """Return all that a program depends on."""
         trainable = tuple(layer.trainable for layer in cast("Model", self).all_layers())
         dtypes = tuple(array.dtype.name for array in batch.x)
         weighted = batch.weight is not None and mode not in ("predict", "call")
         # A forked child makes its own: threads that it does not have may hold the locks of its parent's for ever.
-        key = (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, os.getpid())
-        lowered = self._programs.pop(key, None) or self._lower(mode, len(batch.x[0]), dtypes, weighted)
-        self._programs[key] = lowered
-        while len(self._programs) > _PROGRAMS_KEPT:
-            self._programs.popitem(last=False)
-        return lowered
+        return (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, os.getpid())
 
     def _lower(self, mode: str, batch_size: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
         from .program import lower
@@ -222,11 +219,11 @@ class Execution:
 
     def _new_programs(self) -> None:
         """Share no program with the model that this one was copied from."""
-        self._programs: OrderedDict[tuple[Any, ...], Lowered] = OrderedDict()
+        self._programs = Programs()
 
     def forget_programs(self) -> None:
         """Lower anew when next needed."""
-        self._programs.clear()
+        self._new_programs()
 
 
 def _as_read(y: NDArray[Any], losses: NDArray[Any]) -> NDArray[Any]:

@@ -490,12 +490,12 @@ def test_programs_of_the_last_few_batch_sizes_are_kept():
     model = classifier()
     for n in range(1, 12):
         model.predict(stripes(n)[0], verbose=0)
-    assert len(model._programs) == 6
-    kept = list(model._programs.values())
+    assert len(model._programs.values()) == 6
+    kept = model._programs.values()
     model.predict(stripes(11)[0], verbose=0)
-    assert list(model._programs.values()) == kept
+    assert model._programs.values() == kept
     model.compile("sgd", "sparse_categorical_crossentropy")
-    assert len(model._programs) == 0
+    assert len(model._programs.values()) == 0
 
 
 def test_callbacks_of_evaluate_and_predict_are_told():

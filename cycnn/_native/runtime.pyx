@@ -5,7 +5,10 @@ arena. A `Step` reads and writes buffers; its `run` is a C-level method without 
 steps in order in one call. Steps read `buffer.data` when they run, so a buffer may be bound anew between runs.
 """
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from libc.stdlib cimport free, malloc
 
 from cycnn._native.threads cimport flush_denormals, parallel_for, reserve_scratch, restore_denormals
@@ -21,6 +24,11 @@ DTYPES = {
     "float32": (b"f", 4), "float64": (b"d", 8), "uint8": (b"B", 1),
     "int32": (b"i", 4), "int64": (b"q", 8), "uint64": (b"Q", 8),
 }
+
+
+cdef inline char generic(char format) noexcept nogil:
+    """Return one letter for the integers of a sign: which of C's types has the wanted size is the platform's choice."""
+    return b"q" if format in b"il" else b"Q" if format in b"IL" else format
 
 
 cdef class Buffer:
@@ -64,13 +72,14 @@ cdef class Buffer:
     def bind(self, array):
         """Read and write `array`, C-contiguous and of this buffer's shape and dtype, from now on."""
         cdef Py_buffer view
-        dtype = array.dtype
-        if (array.shape, dtype.name, dtype.isnative, array.flags.c_contiguous) != (self.shape, self.dtype, True, True):
-            raise ValueError(f"cannot bind {dtype} {array.shape} to {self.dtype} {self.shape}")
-        PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
-        self.data = <char*> view.buf
+        cdef bint fits
+        PyObject_GetBuffer(array, &view, PyBUF_FORMAT | PyBUF_STRIDES)
+        fits = has_form(&view, self)
+        if fits:
+            self.data, self.readonly = <char*> view.buf, view.readonly
         PyBuffer_Release(&view)
-        self.readonly = not array.flags.writeable
+        if not fits:
+            raise ValueError(f"cannot bind {array.dtype} {array.shape} to {self.dtype} {self.shape}")
         self.owner = array
         self.touch()
 
@@ -103,6 +112,17 @@ cdef class Buffer:
         view.strides = self.strides if (flags & PyBUF_STRIDES) == PyBUF_STRIDES else NULL
         view.suboffsets = NULL
         view.internal = NULL
+
+
+cdef bint has_form(Py_buffer* view, Buffer buffer):
+    """Return whether a view has the shape, type and layout of a buffer."""
+    cdef Py_ssize_t axis
+    if view.ndim != len(buffer.shape) or view.itemsize != buffer.itemsize or not PyBuffer_IsContiguous(view, b"C"):
+        return False
+    for axis in range(view.ndim):
+        if view.shape[axis] != buffer.extents[axis]:
+            return False
+    return generic(view.format[0]) == generic((<char*> buffer.format)[0])
 
 
 cdef class Memory:

@@ -103,6 +103,12 @@ class Lowered:
         means = [float(losses.mean(dtype=np.float64)) for losses in self.losses]
         return float(sum(map(operator.mul, self._scales, means))) + sum(float(penalty[0]) for penalty in self.penalties)
 
+    def predictions(self, x: Arrays) -> list[NDArray[Any]]:
+        """Run on a batch and return new arrays of the predictions."""
+        with self.lock:
+            self.run(x)
+            return [output.copy() for output in self.outputs]
+
     def predict(self, x: Arrays, out: Arrays) -> None:
         """Run on a batch and copy the predictions to `out`."""
         with self.lock:
@@ -125,7 +131,7 @@ def _bind(values: list[list[Buffer]], arrays: Sequence[NDArray[Any] | None]) -> 
     for buffers, array in zip(values, arrays, strict=False):
         for buffer in buffers:
             assert array is not None
-            buffer.bind(array.reshape(buffer.shape))
+            buffer.bind(array if array.shape == buffer.shape else array.reshape(buffer.shape))
 
 
 def lower(

@@ -1,0 +1,52 @@
+"""The programs that a model keeps: those that its last few shapes of batches were lowered to."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .program import Lowered
+
+# Full batches and a smaller last one, in training, validation and prediction.
+MOST_PROGRAMS = 6
+
+
+class Programs:
+    """Lowered programs by what they were lowered for; those that were used least lately are forgotten first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[Any, ...], Lowered] = OrderedDict()
+        self._keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # of predictions, by what an array looks like
+
+    def get(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> Lowered:
+        """Return the program of this key, lowered if it is not kept."""
+        lowered = self._kept.pop(key, None) or lower()
+        self._kept[key] = lowered
+        while len(self._kept) > MOST_PROGRAMS:
+            self._kept.popitem(last=False)
+        return lowered
+
+    def values(self) -> list[Lowered]:
+        """Return the programs, the one used last at the end."""
+        return list(self._kept.values())
+
+    def remember(self, x: object, read: list[NDArray[Any]], key: tuple[Any, ...]) -> None:
+        """Say that the program of this key predicts arrays like `x`, if it read it as it is: they need no checks."""
+        if type(x) is not np.ndarray or len(read) > 1 or (x.shape, x.dtype) != (read[0].shape, read[0].dtype):
+            return
+        if len(self._keys) > MOST_PROGRAMS:
+            self._keys.clear()
+        self._keys[x.shape, x.dtype, os.getpid()] = key
+
+    def recall(self, x: object) -> Lowered | None:
+        """Return the program that has predicted an array of this shape and type before, or None."""
+        if type(x) is not np.ndarray or not x.flags.carray:
+            return None
+        key = self._keys.get((x.shape, x.dtype, os.getpid()))
+        return None if key is None else self._kept.get(key)

@@ -1,0 +1,86 @@
+"""The programs that a model keeps, and the short way of arrays that need no checks."""
+
+import numpy as np
+import pytest
+
+from cycnn import Input, Sequential, layers
+from cycnn.programs import MOST_PROGRAMS
+
+
+@pytest.fixture
+def model():
+    return Sequential([Input((6, 6, 2)), layers.Conv2D(3, 3), layers.Flatten(), layers.Dense(4)])
+
+
+def images(rows=2, dtype="float32"):
+    return np.random.default_rng(rows).standard_normal((rows, 6, 6, 2)).astype(dtype)
+
+
+class TestRecall:
+    def test_an_array_like_one_before_goes_the_short_way(self, model):
+        x = images()
+        assert model._programs.recall(x) is None
+        first = model(x)
+        assert model._programs.recall(images(2)) is not None
+        np.testing.assert_array_equal(model(x), first)
+        np.testing.assert_array_equal(model(x), model.predict(x, verbose=0))
+
+    def test_new_parameters_count(self, model):
+        x = images()
+        before = model(x)
+        model.set_weights([2 * weight for weight in model.get_weights()])
+        np.testing.assert_array_equal(model(x), 4 * before)
+
+    def test_results_are_arrays_of_their_own(self, model):
+        first = model(images())
+        kept = first.copy()
+        model(-images())
+        np.testing.assert_array_equal(first, kept)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x: x.astype("float64"),
+            lambda x: x.astype(">f4"),
+            lambda x: np.asfortranarray(x),
+            lambda x: np.repeat(x, 2, axis=0)[::2],
+            lambda x: x.tolist(),
+            lambda x: x.view(np.memmap),
+        ],
+        ids=["float64", "byte order", "Fortran order", "strided", "list", "subclass"],
+    )
+    def test_others_are_checked_and_converted(self, model, change):
+        x = images()
+        expected = model(x)
+        other = change(x)
+        assert model._programs.recall(other) is None
+        if not isinstance(other, list):
+            np.testing.assert_allclose(model(other), expected, rtol=1e-6)
+        np.testing.assert_array_equal(model(x), expected)
+
+    def test_read_only_arrays_are_read(self, model):
+        x = images()
+        expected = model(x)
+        x.setflags(write=False)
+        np.testing.assert_array_equal(model(x), expected)
+
+    def test_a_layer_more_is_seen(self, model):
+        x = images()
+        model(x)
+        model.add(layers.Dense(7))
+        assert model(x).shape == (2, 7)
+
+    def test_a_wrong_shape_is_refused_after_a_right_one(self, model):
+        model(images())
+        with pytest.raises(ValueError, match="shape"):
+            model(np.zeros((2, 6, 6, 3), "float32"))
+
+
+def test_few_programs_are_kept(model):
+    for rows in range(1, 2 * MOST_PROGRAMS):
+        model(images(rows))
+    assert len(model._programs.values()) == MOST_PROGRAMS
+    assert len(model._programs._keys) <= MOST_PROGRAMS + 1
+    x = images(1)
+    assert model._programs.recall(x) is None
+    assert model(x).shape == (1, 4)
