@@ -15,6 +15,7 @@ cdef class PackedKernel(Step):
         unsigned long long packed_version
         Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w
         Py_ssize_t groups, c_step, o_step, group_step, tap_step, panels  # panels of a group
+        Py_ssize_t lots, chunk, chunks  # its division into tasks: lots of panels, chunks of source channels
 
 cdef PackedKernel packed_kernel(
     Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*, Py_ssize_t groups=*

@@ -1,8 +1,57 @@
 """What convolutions by register tiles share: the kernel packed into panels, and the call of a tile by its rows."""
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
-from .simd cimport TILE_ROWS, VL
+from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport Taps, ceil_div, correlation_tile
+
+cdef extern from "transpose.h" nogil:
+    void vf_transpose(vf* rows) noexcept
+
+cdef enum:
+    ROWS = 16    # source channels that a task copies: as many streams as the prefetcher follows
+    CHUNK = 512  # source channels that a task transposes
+
+
+cdef void copy_rows(
+    const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,
+) noexcept nogil:
+    """panel[c][o] = source[c][o], and zero from `channels` up to `width`; rows of the source are `row` floats apart."""
+    cdef Py_ssize_t c, last = channels - width + VL
+    for c in range(C):
+        if width == PANEL:
+            vf_store(panel, vf_load(source))
+        vf_store(panel + width - VL, vf_load_first(source + width - VL, last))
+        source += row
+        panel += width
+
+
+cdef void transpose_rows(
+    const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,
+) noexcept nogil:
+    """panel[c][o] = source[o][c], and zero from `channels` up to `width`; rows of the source are `row` floats apart."""
+    cdef:
+        vf rows[VL]
+        Py_ssize_t c = 0, o, i
+    while c < C:
+        o = 0
+        while o < width:
+            if o + VL <= channels and c + VL <= C:
+                for i in range(VL):
+                    rows[i] = vf_load(source + (o + i) * row + c)
+            else:
+                for i in range(VL):
+                    rows[i] = vf_zero()
+                for i in range(min(<Py_ssize_t> VL, channels - o)):
+                    rows[i] = vf_load_first(source + (o + i) * row + c, min(<Py_ssize_t> VL, C - c))
+            vf_transpose(rows)
+            if c + VL <= C:
+                for i in range(VL):
+                    vf_store(panel + (c + i) * width + o, rows[i])
+            else:
+                for i in range(C - c):
+                    vf_store(panel + (c + i) * width + o, rows[i])
+            o += VL
+        c += VL
 
 
 cdef class PackedKernel(Step):
@@ -26,34 +75,38 @@ cdef class PackedKernel(Step):
         else:
             self.C, self.OC, self.c_step, self.o_step = IC, OC // groups, OC, 1
         self.panels = ceil_div(self.OC, PANEL)
+        self.lots = self.panels if transposed else 1
+        self.chunk = CHUNK if transposed else ROWS
+        self.chunks = ceil_div(self.C, self.chunk)
         self.memory = Memory(groups * self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
         self.data = <float*> self.memory.data
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
         if self.packed_version != version:
-            self.split(self.groups * self.panels, 4.0 * self.kernel.size)
+            self.split(self.groups * self.tap_rows * self.tap_columns * self.lots * self.chunks, 4.0 * self.kernel.size)
             self.packed_version = version
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        """Pack a chunk of the source channels of one tap: for one panel where they are transposed, else for all."""
         cdef:
-            Py_ssize_t a, b, c, o, first = i % self.panels * PANEL
-            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - first)
-            Py_ssize_t width = VL if channels <= VL else PANEL
-            float* panel = self.data + i * self.tap_rows * self.tap_columns * self.C * PANEL
-            const float* tap
-        for a in range(self.tap_rows):
-            for b in range(self.tap_columns):
-                tap = <const float*> self.kernel.data + i // self.panels * self.group_step + first * self.o_step
-                tap += self.tap_step * (
-                    (self.first_h + a * self.step_h) * self.KW + self.first_w + b * self.step_w
-                )
-                for c in range(self.C):
-                    for o in range(channels):
-                        panel[o] = tap[c * self.c_step + o * self.o_step]
-                    for o in range(channels, width):
-                        panel[o] = 0
-                    panel += width
+            Py_ssize_t start = i % self.chunks * self.chunk, lot = i // self.chunks % self.lots
+            Py_ssize_t place = i // (self.chunks * self.lots), taps = self.tap_rows * self.tap_columns
+            Py_ssize_t tap = place % taps, group = place // taps, C = min(self.chunk, self.C - start), p, channels, width
+            const float* source = <const float*> self.kernel.data + group * self.group_step + start * self.c_step
+            float* panel
+        source += self.tap_step * (
+            (self.first_h + tap // self.tap_columns * self.step_h) * self.KW
+            + self.first_w + tap % self.tap_columns * self.step_w
+        )
+        for p in range(lot, lot + 1 if self.lots > 1 else self.panels):
+            channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL)
+            width = VL if channels <= VL else PANEL
+            panel = self.data + (group * self.panels + p) * taps * self.C * PANEL + (tap * self.C + start) * width
+            if self.c_step == 1:
+                transpose_rows(source + p * PANEL * self.o_step, self.o_step, channels, C, panel, width)
+            else:
+                copy_rows(source + p * PANEL, self.c_step, channels, C, panel, width)
 
 
 cdef PackedKernel packed_kernel(
