@@ -57,6 +57,7 @@ ARGUMENTS = {
     "EraseBoxes": "x boxes out values key stream low high",
     "Fill": "out value walk",
     "FlipImages": "x draws out horizontal vertical",
+    "FoldNorm": "kernel bias mean variance gamma beta folded shift inner epsilon",
     "Gaussian": "x out stddev multiply key stream",
     "GroupMoments": "means variances mean variance",
     "MaxPool2DBackward": "dout index dx window activation y",

@@ -37,6 +37,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `normalize`       statistics of channels over rows, and the affine map that applies them
 `normalize_backward`  its gradients
 `normalize_rows`  normalisation of each row by its own statistics, and its gradients
+`fold`            normalisation by fixed statistics folded into the kernel before it
 `optimizers`      parameter updates
 `regularizers`    penalties on the size of numbers
 `peak`            the most that a core can multiply and add, for benchmarks
@@ -99,6 +100,7 @@ FAMILIES = (
     "resize",
     *LOSSES,
     *NORMALIZE,
+    "fold",
     "optimizers",
     "regularizers",
 )

@@ -12,7 +12,7 @@ for, and `emit.finish` does it in a pass of its own for steps that cannot.
 from cycnn.program.nodes.activations import Activation, Pointwise, PReLU, Softmax, activation
 from cycnn.program.nodes.augmentation import Adjust, Affine, CropAtRandom, Drawing, Erase, Flip, Standardize
 from cycnn.program.nodes.base import Node
-from cycnn.program.nodes.convolution import Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
+from cycnn.program.nodes.convolution import Conv2D, Conv2DTranspose, Convolution, Dense, DepthwiseConv2D
 from cycnn.program.nodes.elementwise import Rescale
 from cycnn.program.nodes.losses import Loss, Penalty
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
@@ -32,6 +32,7 @@ __all__ = [
     "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
+    "Convolution",
     "Crop",
     "CropAtRandom",
     "Dense",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from cycnn._native import Buffer, Memory
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
 from cycnn.shapes import POINTWISE, Window, pixels
@@ -12,17 +13,53 @@ from cycnn.strides import channel_sums
 
 if TYPE_CHECKING:
     from cycnn.program.emission import Emission
+    from cycnn.program.nodes.normalization import FrozenBatchNorm
     from cycnn.variable import Variable
 
 
-class Conv2D(Node):
+class Convolution(Node):
+    """What convolutions share: a kernel, a bias or none, and an epilogue.
+
+    `norm` is the normalisation by fixed statistics that was folded into kernel and bias, in programs that do not learn
+    them.
+    """
+
+    fuses = True
+    norm: FrozenBatchNorm | None = None
+    kernel: Variable
+    bias: Variable | None
+
+    def weights(self, emit: Emission, inner: int = 1) -> tuple[Variable | Buffer, Variable | Buffer | None]:
+        """Return kernel and bias, or what stands for them and the normalisation behind, which all programs share.
+
+        `inner` is how many neighbouring numbers of the kernel belong to the same output channel.
+        """
+        if self.norm is None:
+            return self.kernel, self.bias
+        sources = (self.kernel, self.bias, *self.norm.moving, self.norm.gamma, self.norm.beta)
+        buffers = tuple(None if variable is None else variable.buffer for variable in sources)
+        cache, key = self.kernel.buffer.cache, (emit.kernels.FoldNorm, *buffers[1:], self.norm.epsilon)
+        if key not in cache:
+            kernel, shift = owned(self.kernel.shape, self.kernel.dtype), owned(self.norm.scale.shape, self.kernel.dtype)
+            cache[key] = (emit.kernels.FoldNorm(*buffers, kernel, shift, inner, self.norm.epsilon), kernel, shift)
+        step, kernel, shift = cache[key]
+        emit.append(step)
+        return kernel, shift
+
+
+def owned(shape: tuple[int, ...], dtype: str) -> Buffer:
+    """Return a buffer with memory of its own, outside of any program's."""
+    buffer = Buffer(shape, dtype)
+    buffer.place(Memory(buffer.nbytes), 0)
+    return buffer
+
+
+class Conv2D(Convolution):
     """Convolution of (N, IH, IW, IC) with a kernel (KH, KW, IC / groups, OC), with bias and activation in its epilogue.
 
     Where each group is one channel, it is a depthwise convolution: its kernel has the same numbers in the same order.
     A kernel of one row may lack its first axis.
     """
-
-    fuses = True
 
     def __init__(self, x: Value, kernel: Variable, bias: Variable | None, window: Window) -> None:
         super().__init__(pixels(x.shape, window, kernel.shape[-1]), x)
@@ -36,7 +73,7 @@ class Conv2D(Node):
 
     def forward(self, emit: Emission) -> None:
         x, out = self.images(self.inputs[0]), self.images(self.out)
-        emit(f"{self.step}Forward", x, self.kernel, self.bias, out, self.window, self.activation)
+        emit(f"{self.step}Forward", x, *self.weights(emit), out, self.window, self.activation)
 
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs
@@ -71,14 +108,12 @@ class DepthwiseConv2D(Conv2D):
         self.step = "DepthwiseConv2D"
 
 
-class Conv2DTranspose(Node):
+class Conv2DTranspose(Convolution):
     """The transpose of the convolution with a kernel (KH, KW, OC, IC) that has (N, IH, IW, IC) for its output.
 
     Forward is that convolution's gradient to its input, and the gradients are that convolution and the gradient to its
     kernel.
     """
-
-    fuses = True
 
     def __init__(
         self, x: Value, kernel: Variable, bias: Variable | None, window: Window, output_hw: tuple[int, int]
@@ -88,7 +123,8 @@ class Conv2DTranspose(Node):
         self.parameters = (kernel,) if bias is None else (kernel, bias)
 
     def forward(self, emit: Emission) -> None:
-        emit("Conv2DTransposeForward", *self.inputs, self.kernel, self.bias, self.out, self.window, self.activation)
+        weights = self.weights(emit, self.kernel.shape[-1])
+        emit("Conv2DTransposeForward", *self.inputs, *weights, self.out, self.window, self.activation)
 
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs

@@ -1,0 +1,202 @@
+"""What fusion leaves of a model, and that fused programs compute what the layers say."""
+
+import numpy as np
+import pytest
+from helpers import assert_same, assert_within_rounding
+
+import cycnn
+from cycnn import Input, Model, Sequential, layers
+from cycnn.program import Graph, fusion, lower
+
+RNG = np.random.default_rng(11)
+
+
+def randomise(model, seed=5):
+    """Give all parameters values as after some training: variances above 0, nothing zero or one."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        value = rng.standard_normal(variable.shape)
+        variable.assign(0.5 + np.abs(value) if variable.name in ("moving_variance", "gamma") else value)
+    return model
+
+
+def nodes_of(model, training=False, batch_size=3):
+    """Return what is left of a model's nodes after fusion: kinds, and fused activations."""
+    graph = Graph(model.dtype, training)
+    inputs = [graph.input((batch_size, *shape[1:]), model.dtype) for shape in model.input_shapes]
+    for output in model.lower_all(graph, inputs):
+        output.root.kept = True
+    fusion.fuse(graph)
+    return [type(node).__name__ + f"+{node.activation}".removesuffix("+linear") for node in graph.nodes]
+
+
+def steps_of(model, mode="predict", batch_size=3):
+    """Return the names of a program's steps."""
+    return [type(step).__name__ for step in lower(model, batch_size, mode, [model.dtype]).steps]
+
+
+def data(model, batch_size=3):
+    return RNG.standard_normal((batch_size, *model.input_shape[1:])).astype(model.dtype)
+
+
+def without(monkeypatch, *rewrites):
+    """Leave some rewrites out from now on."""
+    left = tuple(rewrite for rewrite in fusion.REWRITES if rewrite.__name__ not in rewrites)
+    assert len(left) == len(fusion.REWRITES) - len(rewrites)
+    monkeypatch.setattr(fusion, "REWRITES", left)
+
+
+FOLDED = {
+    "conv": (lambda: layers.Conv2D(5, 3), (6, 7, 4)),
+    "no_bias": (lambda: layers.Conv2D(20, 3, strides=2, padding="same", use_bias=False), (6, 7, 4)),
+    "groups": (lambda: layers.Conv2D(6, 3, groups=2), (6, 7, 4)),
+    "depthwise": (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), (6, 7, 4)),
+    "separable": (lambda: layers.SeparableConv2D(5, 3), (6, 7, 4)),
+    "transposed": (lambda: layers.Conv2DTranspose(5, 3, strides=2), (6, 7, 4)),
+    "transposed_few": (lambda: layers.Conv2DTranspose(2, 3, use_bias=False), (6, 7, 33)),
+    "dense": (lambda: layers.Dense(7), (9,)),
+    "dense_rows": (lambda: layers.Dense(7, use_bias=False), (4, 9)),
+}
+every_kind = pytest.mark.parametrize("kind", FOLDED)
+every_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+def convolution_and_norm(kind, *behind, **options):
+    make, shape = FOLDED[kind]
+    return randomise(Sequential([Input(shape), make(), layers.BatchNormalization(**options), *behind]))
+
+
+def clone(model):
+    """Return another model with the same values."""
+    copy = cycnn.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+class TestFolding:
+    @every_kind
+    def test_normalization_and_activation_disappear_in_inference(self, kind):
+        model = convolution_and_norm(kind, layers.ReLU())
+        assert [word for word in nodes_of(model) if "Norm" in word or word == "Activation"] == []
+        assert nodes_of(model)[-1].endswith("+relu")
+        assert nodes_of(model, training=True)[-1] == "BatchNorm+relu"
+        for mode in ("predict", "evaluate"):
+            model.compile("sgd", "mse")
+            assert "ChannelAffine" not in steps_of(model, mode)
+        for mode in ("gradients", "call"):
+            assert "FoldNorm" not in steps_of(model, mode)
+
+    @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False, "epsilon": 0.5}], ids=str)
+    @every_kind
+    def test_predictions_stay_within_rounding(self, monkeypatch, kind, options):
+        """Each product carries two roundings more, of the factor and of kernel times factor, and the shift its own."""
+        model = convolution_and_norm(kind, **options)
+        if kind == "separable":  # its first convolution rounds too: the second alone
+            model = randomise(Sequential([Input((4, 5, 4)), layers.Conv2D(5, 1), layers.BatchNormalization(**options)]))
+        x = data(model)
+        actual = model.predict(x, verbose=0)
+        without(monkeypatch, "fold_normalization")
+        exact = model.astype("float64").predict(x.astype("float64"), verbose=0)
+        norm = model.layers[-1]
+        gamma = 1 if norm.gamma is None else norm.gamma.value
+        factor = gamma / np.sqrt(norm.moving_variance.value.astype("float64") + norm.epsilon)
+        absolute = model.astype("float64")  # of absolute values, with nothing to be subtracted
+        for variable in absolute.weights:
+            variable.assign(0 * variable.value if variable.name == "moving_mean" else np.abs(variable.value))
+        magnitude = absolute.predict(np.abs(x).astype("float64"), verbose=0) + np.abs(norm.moving_mean.value * factor)
+        assert_within_rounding(actual, exact, magnitude, model.layers[0].kernel.value.size + 4)
+
+    @every_dtype
+    @every_kind
+    def test_is_the_same_as_apart(self, monkeypatch, kind, dtype):
+        model = convolution_and_norm(kind, layers.ReLU(6.0)).astype(dtype)
+        x = data(model)
+        folded = model.predict(x, verbose=0)
+        model.forget_programs()
+        without(monkeypatch, "fold_normalization")
+        apart = model.predict(x, verbose=0)
+        assert "ChannelAffine" in steps_of(model)
+        np.testing.assert_allclose(folded, apart, rtol=0, atol=2000 * np.finfo(dtype).eps)
+
+    @every_kind
+    def test_sees_every_parameter_that_changes(self, kind):
+        model = convolution_and_norm(kind)
+        x = data(model)
+        model.predict(x, verbose=0)
+        for variable in model.weights:
+            before = model.predict(x, verbose=0)
+            variable.assign(variable.value * 1.25 + 0.125)
+            after = model.predict(x, verbose=0)
+            assert not np.array_equal(before, after), variable.path
+            assert_same(after, clone(model).predict(x, verbose=0))
+
+    def test_sees_what_training_has_changed(self):
+        model = convolution_and_norm("conv", layers.ReLU(), momentum=0.5)
+        model.compile(cycnn.optimizers.SGD(0.01), "mse")
+        x = data(model, 8)
+        y = RNG.standard_normal((8, *model.output_shape[1:])).astype("float32")
+        for _ in range(3):
+            before = model.predict(x, verbose=0)
+            model.fit(x, y, batch_size=4, verbose=0)
+            after = model.predict(x, verbose=0)
+            assert not np.array_equal(before, after)
+            assert_same(after, clone(model).predict(x, verbose=0))
+            assert model.evaluate(x, y, verbose=0) == pytest.approx(np.mean((after - y) ** 2), rel=1e-5)
+
+    def test_batches_of_all_sizes_share_one_copy(self):
+        model = convolution_and_norm("conv")
+        programs = [lower(model, n, mode, ["float32"]) for n, mode in ((1, "predict"), (5, "predict"), (5, "predict"))]
+        folds = {step for program in programs for step in program.steps if type(step).__name__ == "FoldNorm"}
+        assert len(folds) == 1
+
+    def test_one_kernel_before_two_normalizations_has_two_copies(self):
+        x = Input((5, 5, 3))
+        conv = layers.Conv2D(4, 3)
+        outputs = [layers.BatchNormalization()(conv(x)), layers.BatchNormalization()(conv(x))]
+        model = randomise(Model(x, outputs))
+        images = data(model)
+        together = model.predict(images, verbose=0)
+        assert steps_of(model).count("FoldNorm") == 2
+        for output, expected in zip(outputs, together, strict=True):
+            assert_same(Model(x, output).predict(images, verbose=0), expected)
+
+    @pytest.mark.parametrize(
+        "between",
+        [
+            lambda: layers.ReLU(),
+            lambda: layers.MaxPooling2D(2),
+            lambda: layers.ActivityRegularization(0.1),
+            lambda: layers.Reshape((4, 4, 4)),
+            lambda: layers.BatchNormalization(),
+        ],
+        ids=["activation", "pooling", "penalty", "view", "normalization"],
+    )
+    def test_what_stands_between_keeps_them_apart(self, between):
+        stack = layers.Conv2D(4, 3), between(), layers.BatchNormalization()
+        model = Sequential([Input((6, 6, 2)), *stack])
+        model.compile("sgd", "mse")
+        assert "ChannelAffine" in steps_of(model, "evaluate")  # one of two; a penalty is nothing in "predict"
+
+    @pytest.mark.parametrize("kept", [False, True], ids=["read", "kept"])
+    def test_second_reader_keeps_them_apart(self, kept):
+        x = Input((6, 6, 2))
+        y = layers.Conv2D(2, 3)(x)
+        z = layers.BatchNormalization()(y)
+        model = Model(x, [z, y] if kept else layers.Add()([z, y]))
+        assert "FrozenBatchNorm" in nodes_of(model)
+
+    def test_frozen_part_is_folded_in_training(self):
+        frozen = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]
+        model = Sequential([Input((6, 6, 2)), *frozen, layers.Flatten(), layers.Dense(3)])
+        randomise(model)
+        model.compile("sgd", "mse")
+        assert "FoldNorm" not in steps_of(model, "gradients")
+        for layer in frozen:
+            layer.trainable = False
+        model.compile("sgd", "mse")
+        assert "FoldNorm" in steps_of(model, "gradients")
+        assert cycnn.check_gradients(model, data(model), RNG.standard_normal((3, 3))).worst < 1e-7
+        frozen[0].trainable = True
+        model.compile("sgd", "mse")
+        assert "FoldNorm" not in steps_of(model, "gradients")
+        assert cycnn.check_gradients(model, data(model), RNG.standard_normal((3, 3))).worst < 1e-7
