@@ -35,7 +35,7 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     main = argparse.ArgumentParser(prog="cycnn", description=__doc__, epilog=EPILOG)
-    commands = main.add_subparsers(dest="command", required=True, metavar="{train,predict,summary,config}")
+    commands = main.add_subparsers(dest="command", required=True, metavar="{train,predict,summary,profile,config}")
     commands.add_parser("config", help="show instruction sets, threads and versions")
     train = commands.add_parser("train", help="train a small convolutional network and print its test accuracy")
     train.add_argument("dataset", choices=["mnist", "cifar10"], help="what to learn")
@@ -53,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--top", type=positive(int), default=3, help="how many classes to print, 3 by default")
     summary = commands.add_parser("summary", help="print the layers of a saved model")
     summary.add_argument("model", metavar="FILE", help="a saved model")
+    profile = commands.add_parser("profile", help="print what each step of a saved model's program costs")
+    profile.add_argument("model", metavar="FILE", help="a saved model")
+    profile.add_argument("--batch-size", type=positive(int), default=32)
+    profile.add_argument("--train", action="store_true", help="a step of training instead of a prediction")
+    profile.add_argument("--threads", type=positive(int), help="default: the CPUs that this process may use")
     return main
 
 
@@ -155,6 +160,18 @@ def summary(arguments: argparse.Namespace) -> None:
     cycnn.load_model(arguments.model, compile=False).summary()
 
 
+def profile(arguments: argparse.Namespace) -> None:
+    """Print what each step of a saved model's program costs."""
+    import cycnn
+
+    if arguments.threads:
+        cycnn.set_num_threads(arguments.threads)
+    model = cycnn.load_model(arguments.model, compile=arguments.train)
+    mode = "train" if arguments.train else "predict"
+    for line in cycnn.utils.profile(model, arguments.batch_size, mode).lines():
+        print(line)
+
+
 def config(arguments: argparse.Namespace) -> None:
     """Print how this installation is set up."""
     import cycnn
@@ -162,7 +179,7 @@ def config(arguments: argparse.Namespace) -> None:
     cycnn.show_config()
 
 
-COMMANDS = {"train": train, "predict": predict, "summary": summary, "config": config}
+COMMANDS = {"train": train, "predict": predict, "summary": summary, "profile": profile, "config": config}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ def lines(model: Model, batch_size: int) -> list[str]:
             shape = ", ".join(_shape(tensor.shape) for tensor in uses[layer][-1].outputs)
             parameters, multiply_adds = f"{layer.count_params():,}", f"{work:,}"
         rows.append((f"{layer.name} ({type(layer).__name__})", shape, parameters, multiply_adds))
-    result = [f"Model: {model.name}", *_table(rows)]
+    result = [f"Model: {model.name}", *table(HEADERS, rows, words=2)]
     if not uses:
         return [*result, "The model is built when it sees its first data, or by build(input_shape)."]
     count = model.count_params()
@@ -45,17 +45,17 @@ def lines(model: Model, batch_size: int) -> list[str]:
     return [*result, f"{memory} a batch of {batch_size}, beside parameters and data"]
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows under the headers: words to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
+def table(headers: tuple[str, ...], rows: list[tuple[str, ...]], words: int) -> list[str]:
+    """Return rows under headers: the first `words` columns to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:
-        left = (cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True))
-        right = (cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True))
+        left = (cell.ljust(width) for cell, width in zip(cells[:words], widths[:words], strict=True))
+        right = (cell.rjust(width) for cell, width in zip(cells[words:], widths[words:], strict=True))
         return "  ".join((*left, *right)).rstrip()
 
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return [rule, line(HEADERS), rule, *map(line, rows), rule]
+    return [rule, line(headers), rule, *map(line, rows), rule]
 
 
 def _shape(shape: Shape) -> str:

@@ -332,8 +332,12 @@ class Trainer(Execution):
         """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
         mode = validation.choice("memory", "mode", mode, ("predict", "evaluate", "train"))
         batch_size = validation.positive_int("memory", "batch_size", batch_size)
-        self._require("memory", compiled=mode != "predict")
-        return self._lower(mode, batch_size, (self.dtype,) * len(self.input_shapes)).nbytes
+        return self.program("memory", mode, batch_size).nbytes
+
+    def program(self, owner: str, mode: str, batch_size: int) -> Lowered:
+        """Return a new program for batches of floats, which the model does not keep; `owner` is what errors name."""
+        self._require(owner, compiled=mode != "predict")
+        return self._lower(mode, batch_size, (self.dtype,) * len(self.input_shapes))
 
     def gradient_program(self, owner: str, x: Any, y: Any) -> tuple[Callable[[], None], Lowered]:
         """Return a program that computes losses and gradients, and the function that runs it on a checked batch."""

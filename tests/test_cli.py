@@ -283,7 +283,7 @@ class TestBadOptions:
     @pytest.mark.parametrize(
         ("options", "told"),
         [
-            ([], "required: {train,predict,summary,config}"),
+            ([], "required: {train,predict,summary,profile,config}"),
             (["learn"], "invalid choice: 'learn'"),
             (["config", "--all"], "unrecognized arguments: --all"),
             (["train"], "required: dataset, --data"),

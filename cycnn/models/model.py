@@ -129,6 +129,7 @@ class Model(Trainer, Layer):
             if not call.inputs:
                 continue
             arguments = [values[id(tensor)] for tensor in call.inputs]
+            graph.layer_name = call.layer.name
             result = call.layer.lower(graph, arguments if call.nested else arguments[0])
             results = result if isinstance(result, list) else [result]
             for tensor, value in zip(call.outputs, results, strict=True):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cycnn._native import Buffer, Memory, Step
 from cycnn.program.arena import Span, plan
 from cycnn.program.value import Value
 from cycnn.variable import Variable
+
+if TYPE_CHECKING:
+    from cycnn.program.nodes import Node
 
 
 class Emission:
@@ -25,6 +28,8 @@ class Emission:
     def __init__(self, kernels: SimpleNamespace, training: bool) -> None:
         self.kernels, self.training = kernels, training
         self.steps: list[Step | Callable[[], None]] = []
+        self.node: Node | None = None  # the one that is emitting
+        self.makers: list[Node | None] = []  # of the steps
         self.spans: dict[Value, Span] = {}  # by root value
         self.buffers: dict[Value, Buffer] = {}
         self.gradients: dict[Value | Variable, Value] = {}  # by root value or variable
@@ -41,6 +46,7 @@ class Emission:
     def append(self, step: Step | Callable[[], None]) -> None:
         """Append a step made elsewhere, or a Python function that is called between native steps."""
         self.steps.append(step)
+        self.makers.append(self.node)
 
     def _argument(self, argument: Any) -> Any:
         if isinstance(argument, Value):

@@ -32,6 +32,8 @@ class Graph:
         Nodes whose rows are to be minimised.
     penalties : list of Value
         Single numbers to be added to the mean losses.
+    layer_name : str
+        Name of the layer that is adding nodes.
     """
 
     def __init__(self, dtype: str, training: bool, learning: bool = False) -> None:
@@ -40,6 +42,7 @@ class Graph:
         self.key = Value((2,), "uint64")
         self.losses: list[Loss] = []
         self.penalties: list[Value] = []
+        self.layer_name = ""
 
     def input(self, shape: Shape, dtype: str) -> Value:
         """Return a value that the caller binds to a batch."""
@@ -51,6 +54,7 @@ class Graph:
             x.root.users += 1
         node.out = Value(node.shape, self.dtype, node)
         node.out.requires_gradient = node.learns or any(x.requires_gradient for x in node.inputs)
+        node.layer_name = self.layer_name
         self.nodes.append(node)
         return node.out
 

@@ -40,6 +40,8 @@ class Lowered:
         Of the sum of mean losses and penalties (mode "gradients").
     key : ndarray of uint64
         The number of the step, second of two, from which random layers draw; the seed is the layer's.
+    steps, makers : tuple
+        Native steps and Python functions in order, and the node that emitted each; None for what comes last.
     nbytes : int
         Size of the arena.
     lock : threading.RLock
@@ -57,7 +59,7 @@ class Lowered:
         memory = emission.place()
         self.nbytes: int = memory.nbytes
         self.lock = threading.RLock()
-        self.steps = tuple(emission.steps)
+        self.steps, self.makers = tuple(emission.steps), tuple(emission.makers)
         self._parts = _parts(emission.steps)
         self.key = np.zeros(2, np.uint64)
         self._inputs = [emission.views(value) for value in inputs]
@@ -97,6 +99,10 @@ class Lowered:
         """Run on the arrays of the last run, with what stands in them now."""
         for part in self._parts:
             part()
+
+    def blank_targets(self) -> list[NDArray[Any]]:
+        """Return zeros of the shapes and types of the targets."""
+        return [np.zeros(buffers[0].shape, buffers[0].dtype) for buffers in self._targets]
 
     def total(self) -> float:
         """Return the number that was minimised: the weighted sum of the mean losses, and the penalties."""
@@ -162,11 +168,13 @@ def lower(
     inputs = [graph.input((batch_size, *shape[1:]), dtype) for shape, dtype in shapes]
     outputs = [_own(graph, inputs, output) for output in model.lower_all(graph, inputs)]
     if learning:
+        graph.layer_name = "loss"
         for objective, flag in zip(model.objectives, weighted or [False] * len(model.objectives), strict=True):
             objective.loss.lower(graph, outputs[objective.output], objective.weight, flag)
     fuse(graph)
     emission = Emission(kernels(model.dtype), backward)
     for node in graph.nodes:
+        emission.node = node
         node.forward(emission)
         emission.settle()
     gradients = _emit_backward(model, graph, emission) if backward else {}
@@ -198,8 +206,10 @@ def _emit_backward(model: Model, graph: Graph, emission: Emission) -> dict[Varia
     """Emit the nodes' backward steps in reverse; return the gradients of the parameters."""
     for node in reversed(graph.nodes):
         if node.out.requires_gradient and node.out in emission.gradients:
+            emission.node = node
             node.backward(emission)
             emission.settle()
+    emission.node = None
     variables = model.trainable_variables
     return {variable: emission.gradient(variable) for variable in variables if variable in emission.gradients}
 

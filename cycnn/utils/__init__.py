@@ -1,5 +1,6 @@
 """What users of Keras look for in `keras.utils`."""
 
+from cycnn.profiling import profile
 from cycnn.randomness import set_random_seed
 
 from .image import array_to_img, img_to_array, load_img, save_img
@@ -13,6 +14,7 @@ __all__ = [
     "image_dataset_from_directory",
     "img_to_array",
     "load_img",
+    "profile",
     "save_img",
     "set_random_seed",
     "to_categorical",

@@ -22,12 +22,18 @@ class Node:
     """
 
     out: Value
+    layer_name: str  # the name of the one that added the node
     activation = "linear"  # fused into the node; `fuses` says whether it can be
     fuses = False
     parameters: tuple[Variable, ...] = ()
 
     def __init__(self, shape: Shape, *inputs: Value) -> None:
         self.shape, self.inputs = shape, inputs
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of the forward step, and of each gradient; 0 where passes are what costs."""
+        return 0.0
 
     def forward(self, emit: Emission) -> None:
         """Emit the steps that compute `out`."""

@@ -71,6 +71,10 @@ class Conv2D(Convolution):
         """Return the value as the convolution sees it."""
         return value
 
+    @property
+    def operations(self) -> float:
+        return 2.0 * math.prod(self.shape) * math.prod(self.kernel.shape[:-1])
+
     def forward(self, emit: Emission) -> None:
         x, out = self.images(self.inputs[0]), self.images(self.out)
         emit(f"{self.step}Forward", x, *self.weights(emit), out, self.window, self.activation)
@@ -107,6 +111,10 @@ class DepthwiseConv2D(Conv2D):
         self.shape = pixels(x.shape, window, kernel.shape[-2] * kernel.shape[-1])
         self.step = "DepthwiseConv2D"
 
+    @property
+    def operations(self) -> float:
+        return 2.0 * math.prod(self.shape) * math.prod(self.kernel.shape[:-2])
+
 
 class Conv2DTranspose(Convolution):
     """The transpose of the convolution with a kernel (KH, KW, OC, IC) that has (N, IH, IW, IC) for its output.
@@ -121,6 +129,10 @@ class Conv2DTranspose(Convolution):
         super().__init__((x.shape[0], *output_hw, kernel.shape[-2]), x)
         self.kernel, self.bias, self.window = kernel, bias, window
         self.parameters = (kernel,) if bias is None else (kernel, bias)
+
+    @property
+    def operations(self) -> float:
+        return 2.0 * math.prod(self.inputs[0].shape) * math.prod(self.kernel.shape[:-1])
 
     def forward(self, emit: Emission) -> None:
         weights = self.weights(emit, self.kernel.shape[-1])
