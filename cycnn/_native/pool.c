@@ -1,8 +1,11 @@
 /* How the pool works: see pool.h for what it promises. */
 
+#define _GNU_SOURCE /* processors, below */
+
 #include "pool.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -35,6 +38,7 @@ static struct {
     task_t task;
     void *context;
     ptrdiff_t count;
+    _Atomic int cpu; /* where the last run was called */
     size_t scratch_bytes;
     pthread_t *workers;
     int started, wanted;
@@ -162,14 +166,47 @@ static int spin_for_run(uint64_t seen)
     return 0;
 }
 
+#if defined(__linux__)
+/* A thread that sleeps here wakes up on another processor than the caller's, if it may. Left to itself, Linux often
+   takes a halted virtual processor for a busy one, and queues the thread behind the caller for milliseconds. */
+typedef struct { cpu_set_t all, others; int set; } processors_t;
+
+static void leave_caller(processors_t *processors)
+{
+    processors->set = 0;
+    if (sched_getaffinity(0, sizeof processors->all, &processors->all)) return;
+    processors->others = processors->all;
+    CPU_CLR(atomic_load(&pool.cpu), &processors->others);
+    if (CPU_COUNT(&processors->others) == 0) return;
+    processors->set = !sched_setaffinity(0, sizeof processors->others, &processors->others);
+}
+
+static void restore_processors(processors_t *processors)
+{
+    cpu_set_t now;
+    if (processors->set && !sched_getaffinity(0, sizeof now, &now) && CPU_EQUAL(&now, &processors->others))
+        sched_setaffinity(0, sizeof processors->all, &processors->all); /* unless somebody else has changed them */
+}
+#else
+typedef int processors_t;
+static void leave_caller(processors_t *processors) { (void)processors; }
+static void restore_processors(processors_t *processors) { (void)processors; }
+static int sched_getcpu(void) { return 0; }
+#endif
+
+/* Sleep until woken, if not for this run then for another soon: runs that are shorter than waking up takes would
+   otherwise never be joined. The caller of this function spins next. */
 static void sleep_for_run(uint64_t seen)
 {
+    processors_t processors;
+    leave_caller(&processors);
     pthread_mutex_lock(&pool.lock);
     atomic_fetch_add(&pool.sleepers, 1);
-    while (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop))
+    if (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop))
         pthread_cond_wait(&pool.wake, &pool.lock);
     atomic_fetch_sub(&pool.sleepers, 1);
     pthread_mutex_unlock(&pool.lock);
+    restore_processors(&processors);
 }
 
 static void *work(void *unused)
@@ -265,6 +302,7 @@ void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
     pool.task = task;
     pool.context = context;
     pool.count = count;
+    atomic_store(&pool.cpu, sched_getcpu());
     pool.scratch_bytes = self.bytes;
     atomic_store(&pool.next, 0);
     atomic_store(&pool.state, (RUN_OF(atomic_load(&pool.state)) + 1) * RUN_ONE | OPEN);
