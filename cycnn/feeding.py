@@ -113,7 +113,9 @@ class Feed:
             raise TypeError(message(self.owner, label, "be an array of targets", received(label, y)))
         objectives = self.model.objectives
         if len(objectives) == 1 and not isinstance(y, dict):
-            given: list[Any] = [y]
+            # A list of one array is Keras's list of all outputs; of numbers or rows, it is the array itself.
+            alone = isinstance(y, (list, tuple)) and len(y) == 1 and getattr(y[0], "ndim", 0) > 0
+            given: list[Any] = [y[0] if alone else y]  # type: ignore[index]
         else:
             given = list(columns(self.owner, label, y, self.names.outputs))
         found, dtypes = [], []

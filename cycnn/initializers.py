@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from . import validation
 from .randomness import default_rng
+from .validation import message, received
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -172,9 +173,12 @@ class VarianceScaling(_Random):
         "normal" is the truncated one.
     seed : int, optional
         Makes every call return the same values.
+    input_axes, output_axes : sequence of int, optional
+        Axes of the parameter whose extents multiply to the number of inputs, and of outputs; both are
+        given, or the last two axes count, with those before them as positions of a window.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed")
+    arguments: ClassVar[tuple[str, ...]] = ("scale", "mode", "distribution", "seed", "input_axes", "output_axes")
 
     def __init__(
         self,
@@ -182,8 +186,12 @@ class VarianceScaling(_Random):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         owner = type(self).__name__
+        self.input_axes = _axes(owner, "input_axes", input_axes)
+        self.output_axes = _axes(owner, "output_axes", output_axes)
         self.scale = validation.number(owner, "scale", scale, low=0, above=True)
         self.mode = validation.choice(owner, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
         if distribution == "normal":
@@ -193,7 +201,7 @@ class VarianceScaling(_Random):
         super().__init__(seed)
 
     def _draw(self, shape: tuple[int, ...], rng: Generator) -> NDArray[np.float64]:
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = math.sqrt(self.scale / max(1.0, n))
         if self.distribution == "uniform":
@@ -205,13 +213,18 @@ class VarianceScaling(_Random):
 
 
 class _NamedScaling(VarianceScaling):
-    """Base of the variance scalings with a name of their own: only the seed is left to choose."""
+    """Base of the variance scalings with a name of their own: the seed and the axes are left to choose."""
 
-    arguments = ("seed",)
+    arguments = ("seed", "input_axes", "output_axes")
     scaling: ClassVar[tuple[float, str, str]]
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(*self.scaling, seed=seed)
+    def __init__(
+        self,
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self.scaling, seed, input_axes, output_axes)
 
 
 class GlorotUniform(_NamedScaling):
@@ -250,17 +263,30 @@ class LecunNormal(_NamedScaling):
     scaling = (1.0, "fan_in", "truncated_normal")
 
 
-def fans(shape: Sequence[int]) -> tuple[int, int]:
+def fans(
+    shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[int, int]:
     """Return how many inputs one output of a parameter has, and how many outputs one input.
 
-    In kernels with more than two axes, all but the last two count as positions of the window.
+    In kernels with more than two axes, all but the last two count as positions of the window, unless the axes of
+    inputs and outputs are both given.
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
     if len(shape) == 0:
         return 1, 1
     if len(shape) == 1:
         return shape[0], shape[0]
     positions = math.prod(shape[:-2])
     return positions * shape[-2], positions * shape[-1]
+
+
+def _axes(owner: str, name: str, value: object) -> list[int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or not all(isinstance(axis, int) for axis in value):
+        raise TypeError(message(owner, name, "be None or a list of ints", received(name, value)))
+    return list(value)
 
 
 def _truncated_normal(shape: tuple[int, ...], rng: Generator) -> NDArray[np.float64]:

@@ -117,7 +117,7 @@ def get(identifier: object, *, owner: str = "regularizers.get", name: str = "ide
         return identifier
     config: dict[str, Any] = {}
     class_name = identifier
-    if isinstance(identifier, dict) and set(identifier) == {"class_name", "config"}:
+    if isinstance(identifier, dict) and {"class_name", "config"} <= set(identifier):  # Keras writes a module too
         class_name, config = identifier["class_name"], identifier["config"]
     if isinstance(class_name, str) and class_name in _BY_NAME:
         return _BY_NAME[class_name].from_config(config)

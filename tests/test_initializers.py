@@ -11,6 +11,7 @@ from helpers import assert_same
 from cycnn import initializers, utils
 from cycnn.randomness import default_rng
 
+NO_AXES = {"input_axes": None, "output_axes": None}
 CLASSES = {
     "constant": initializers.Constant,
     "glorot_normal": initializers.GlorotNormal,
@@ -175,14 +176,14 @@ def test_get_finds_the_short_names_of_keras(name):
         (initializers.Zeros(), {}),
         (initializers.Ones(), {}),
         (initializers.Constant(3), {"value": 3.0}),
-        (initializers.GlorotUniform(), {"seed": None}),
-        (initializers.HeNormal(seed=np.int64(4)), {"seed": 4}),
+        (initializers.GlorotUniform(), {"seed": None, **NO_AXES}),
+        (initializers.HeNormal(seed=np.int64(4)), {"seed": 4, **NO_AXES}),
         (initializers.RandomNormal(0.5, 2), {"mean": 0.5, "stddev": 2.0, "seed": None}),
         (initializers.TruncatedNormal(seed=1), {"mean": 0.0, "stddev": 0.05, "seed": 1}),
         (initializers.RandomUniform(), {"minval": -0.05, "maxval": 0.05, "seed": None}),
         (
             initializers.VarianceScaling(2, "fan_out", "normal"),
-            {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal", "seed": None},
+            {"scale": 2.0, "mode": "fan_out", "distribution": "truncated_normal", "seed": None, **NO_AXES},
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -204,7 +205,15 @@ def test_get_reads_configurations_that_keras_wrote():
         "config": {"seed": 3},
         "registered_name": None,
     }
-    assert initializers.get(config).get_config() == {"seed": 3}
+    assert initializers.get(config).get_config() == {"seed": 3, **NO_AXES}
+
+
+def test_axes_say_what_inputs_and_outputs_are():
+    assert initializers.fans((4, 5, 6), [0, 1], [2]) == (20, 6)
+    values = initializers.HeUniform(seed=0, input_axes=[0, 1], output_axes=[2])((400, 5, 6), "float32")
+    assert np.abs(values).max() == pytest.approx(np.sqrt(6 / 2000), rel=0.01)
+    with pytest.raises(TypeError, match="HeUniform: `input_axes` must be None or a list of ints"):
+        initializers.HeUniform(input_axes=0)
 
 
 def test_get_passes_functions_on():

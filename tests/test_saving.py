@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 from helpers import assert_same
+from processes import output_of
 
 import cycnn
 from cycnn import Input, Model, Sequential, files, layers
@@ -115,35 +116,61 @@ def damaged(data, rng):
     return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
-def test_two_thousand_damaged_files_are_refused_by_name(path):
+# Descriptions that lie, in files whose checksum is right.
+HOSTILE = [
+    lambda d: d["model"]["config"]["layers"][1]["config"].update(filters=2**30),
+    lambda d: d["model"]["config"]["layers"][1].update(class_name="os.system"),
+    lambda d: d["model"]["config"]["layers"][1].update(class_name="Layer"),
+    lambda d: d["model"]["config"]["wiring"].append([1, {"one": [99, 0]}]),
+    lambda d: d["model"].update(config=[]),
+    lambda d: d.update(model={"class_name": "Sequential", "config": {"name": "x", "layers": "abc", "trainable": 1}}),
+    lambda d: d.update(compiled={"optimizer": 3}),
+    lambda d: d.update(seeds={"nobody": "1"}),
+    lambda d: d.clear(),
+]
+
+# Loads every bad file in a process that may use 64 MB more than a good file took.
+LOAD_ALL = """
+import glob
+import sys
+
+import cycnn
+
+cycnn.load_model("good.safetensors")
+if sys.platform == "linux":
+    import resource
+
+    pages = int(open("/proc/self/statm").read().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 64_000_000,) * 2)
+names = sorted(glob.glob("bad*.safetensors"))
+for name in names:
+    try:
+        cycnn.load_model(name)
+    except ValueError as error:
+        assert name in str(error), error
+    else:
+        sys.exit(f"{name} was loaded")
+print(len(names))
+"""
+
+
+def test_two_thousand_damaged_files_are_refused_by_name_in_bounded_memory(path):
     network().save(path)
     data = path.read_bytes()
+    path.rename(path.parent / "good.safetensors")
     rng = random.Random(0)
-    for _ in range(2000):
-        bad = damaged(data, rng)
-        if bad == data:
-            continue
-        path.write_bytes(bad)
-        with pytest.raises(ValueError, match=r"model\.safetensors"):
-            cycnn.load_model(path)
+    bad = [each for each in (damaged(data, rng) for _ in range(2010)) if each != data]
+    for i, content in enumerate(bad):
+        (path.parent / f"bad{i:04}.safetensors").write_bytes(content)
+    for i, change in enumerate(HOSTILE):
+        arrays, description = files.read(path.parent / "good.safetensors")
+        change(description)
+        files.write(path.parent / f"bad_description{i}.safetensors", arrays, description)
+    count = int(output_of(LOAD_ALL, path.parent, CYCNN_NUM_THREADS="1"))
+    assert count == len(bad) + len(HOSTILE) > 2000
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d["model"]["config"]["layers"][1]["config"].update(filters=2**30),
-        lambda d: d["model"]["config"]["layers"][1].update(class_name="os.system"),
-        lambda d: d["model"]["config"]["layers"][1].update(class_name="Layer"),
-        lambda d: d["model"]["config"]["wiring"].append([1, {"one": [99, 0]}]),
-        lambda d: d["model"].update(config=[]),
-        lambda d: d.update(
-            model={"class_name": "Sequential", "config": {"name": "x", "layers": "abc", "trainable": 1}}
-        ),
-        lambda d: d.update(compiled={"optimizer": 3}),
-        lambda d: d.update(seeds={"nobody": "1"}),
-        lambda d: d.clear(),
-    ],
-)
+@pytest.mark.parametrize("change", HOSTILE)
 def test_hostile_descriptions_with_a_right_checksum_are_refused(path, change):
     network().save(path)
     arrays, description = files.read(path)
