@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import reference
 from helpers import assert_same, integers
 
 from cycnn import _native
@@ -41,18 +42,31 @@ def test_add_shares_is_exact(rng, isa, dtype, size):
     a, b, out = integers(rng, size, dtype), integers(rng, size, dtype), empty(size, dtype)
     expected = a + b
     add_shares = _native.kernels(dtype, isa).AddShares
-    run_step(add_shares(Buffer.of(a), Buffer.of(b), Buffer.of(out)))
+    run_step(add_shares(Buffer.of(a), Buffer.of(b), Buffer.of(out), "linear", None))
     assert_same(out, expected)
     buffer = Buffer.of(a)
-    run_step(add_shares(buffer, Buffer.of(b), buffer))
+    run_step(add_shares(buffer, Buffer.of(b), buffer, "linear", None))
     assert_same(a, expected)
+
+
+@every_isa
+@every_dtype
+@pytest.mark.parametrize("place", ("new", "a"))
+@pytest.mark.parametrize("activation", ("relu", "relu6", "leaky_relu"))
+def test_add_shares_multiplies_the_sum_by_the_derivative(rng, isa, dtype, activation, place):
+    a, b, y = integers(rng, 9001, dtype), integers(rng, 9001, dtype), integers(rng, 9001, dtype)
+    expected = (a + b) * reference.activation_derivative(y, activation).astype(dtype)
+    first = Buffer.of(a)
+    out = first if place == "a" else Buffer.of(empty(a.shape, dtype))
+    run_step(_native.kernels(dtype, isa).AddShares(first, Buffer.of(b), out, activation, Buffer.of(y)))
+    assert_same(np.asarray(out), expected)
 
 
 @every_isa
 @every_dtype
 def test_add_shares_of_views_of_other_shapes(rng, isa, dtype):
     a, b, out = integers(rng, (3, 5, 2), dtype), integers(rng, (15, 2), dtype), empty(30, dtype)
-    run_step(_native.kernels(dtype, isa).AddShares(Buffer.of(a), Buffer.of(b), Buffer.of(out)))
+    run_step(_native.kernels(dtype, isa).AddShares(Buffer.of(a), Buffer.of(b), Buffer.of(out), "linear", None))
     assert_same(out, a.reshape(-1) + b.reshape(-1))
 
 
@@ -63,7 +77,7 @@ def test_add_shares_does_not_depend_on_threads(rng, restore_threads, isa, dtype)
     for threads in (1, 2, 5):
         _native.set_num_threads(threads)
         out = empty(a.shape, dtype)
-        run_step(_native.kernels(dtype, isa).AddShares(Buffer.of(a), Buffer.of(b), Buffer.of(out)))
+        run_step(_native.kernels(dtype, isa).AddShares(Buffer.of(a), Buffer.of(b), Buffer.of(out), "linear", None))
         assert_same(out, a + b)
 
 

@@ -1,5 +1,7 @@
 """What fusion leaves of a model, and that fused programs compute what the layers say."""
 
+import functools
+
 import numpy as np
 import pytest
 from helpers import assert_same, assert_within_rounding
@@ -200,3 +202,123 @@ class TestFolding:
         model.compile("sgd", "mse")
         assert "FoldNorm" not in steps_of(model, "gradients")
         assert cycnn.check_gradients(model, data(model), RNG.standard_normal((3, 3))).worst < 1e-7
+
+
+def block(x, filters=4, kind=layers.BatchNormalization, behind=layers.ReLU, project=False):
+    """Return a residual block of two convolutions; a bias before a normalisation would have no gradient to check."""
+    y = behind()(kind()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)))
+    y = kind()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(y))
+    if project:
+        x = kind()(layers.Conv2D(filters, 1, use_bias=False)(x))
+    return behind()(layers.Add()([x, y]))
+
+
+def residual_model(*blocks, dtype="float32", **options):
+    x = Input((5, 5, 3))
+    y = layers.ReLU()(layers.Conv2D(4, 3, padding="same")(x))
+    for project in blocks:
+        y = block(y, project=project, **options)
+    model = randomise(Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))).astype(dtype)
+    model.compile("sgd", "mse")
+    return model
+
+
+def gradients_of(model, x, y):
+    run, lowered = model.gradient_program("test", x, y)
+    run()
+    return {variable.path: gradient.copy() for variable, gradient in lowered.gradients.items()}
+
+
+GroupNorm = functools.partial(layers.GroupNormalization, groups=2)
+Tanh = functools.partial(layers.Activation, "tanh")
+
+
+class TestResidual:
+    @pytest.mark.parametrize("project", [False, True], ids=["identity", "projection"])
+    def test_sum_and_activation_join_the_normalization(self, project):
+        model = residual_model(project)
+        words = nodes_of(model, training=True)
+        assert [word for word in words if word.startswith(("Sum", "Activation"))] == []
+        assert words.count("BatchNorm+relu") == 2
+        assert words.count("BatchNorm") == project
+
+    @pytest.mark.parametrize("options", [{}, {"kind": GroupNorm}, {"behind": Tanh}], ids=["batch", "group", "tanh"])
+    @pytest.mark.parametrize("blocks", [(False, False), (True, False), (False, True)], ids=str)
+    def test_gradients_agree_with_differences(self, blocks, options):
+        model = residual_model(*blocks, **options)
+        assert cycnn.check_gradients(model, data(model), RNG.standard_normal((3, 3)), entries=12).worst < 1e-7
+
+    @pytest.mark.parametrize("options", [{}, {"kind": GroupNorm}], ids=["batch", "group"])
+    @every_dtype
+    def test_is_the_same_as_apart_to_the_last_bit(self, monkeypatch, dtype, options):
+        model = residual_model(False, True, False, dtype=dtype, **options)
+        x, y = data(model), RNG.standard_normal((3, 3)).astype(dtype)
+        together, outputs = gradients_of(model, x, y), model.predict(x, verbose=0)
+        model.forget_programs()
+        without(monkeypatch, "join_sum")
+        assert "Sum+relu" in nodes_of(model, training=True)
+        assert_same(model.predict(x, verbose=0), outputs)
+        apart = gradients_of(model, x, y)
+        assert together.keys() == apart.keys()
+        for path, gradient in together.items():
+            assert_same(gradient, apart[path])
+
+    def test_no_derivative_is_a_pass_of_its_own(self):
+        steps = steps_of(residual_model(False, True, False), "gradients")
+        assert "ActivationBackward" not in steps
+        assert steps.count("AddShares") == 3
+
+    @pytest.mark.parametrize("name", ["relu", "tanh", "elu", "softplus"])
+    @pytest.mark.parametrize("readers", [2, 3, 4])
+    def test_derivative_is_applied_once_to_the_sum_of_shares(self, name, readers):
+        x = Input((4, 4, 2))
+        y = layers.Conv2D(3, 3, padding="same", activation=name)(x)
+        kinds = [lambda y: y, layers.Conv2D(3, 3, padding="same"), layers.BatchNormalization(), lambda y: y]
+        model = Model(x, layers.Flatten()(layers.Add()([kind(y) for kind in kinds[:readers]])))
+        model.compile("sgd", "mse")
+        assert "ActivationBackward" not in steps_of(model, "gradients")
+        report = cycnn.check_gradients(model, data(model), RNG.standard_normal((3, *model.output_shape[1:])))
+        assert report.worst < 1e-7
+
+    def test_reader_without_gradient_leaves_the_derivative_to_a_pass(self):
+        x = Input((4, 4, 2))
+        y = layers.Conv2D(3, 3, activation="tanh")(x)
+        model = Model(x, [layers.Flatten()(y), layers.Conv2D(2, 1)(y)])
+        model.compile("sgd", ["mse", None])
+        report = cycnn.check_gradients(model, data(model), RNG.standard_normal((3, 12)))
+        assert report.worst < 1e-7
+
+    @pytest.mark.parametrize(
+        "merge",
+        [
+            lambda x, y: layers.Subtract()([x, y]),
+            lambda x, y: layers.Average()([x, y]),
+            lambda x, y: layers.Add()([x, x, y]),
+            lambda x, y: layers.Add()([layers.GlobalAveragePooling2D(keepdims=True)(x), y]),
+            lambda x, y: layers.Add()([layers.Concatenate()([x, y]), layers.Concatenate()([y, x])]),
+            lambda x, y: layers.Add()([y, y]),
+        ],
+        ids=["subtract", "average", "three", "broadcast", "two_readers", "itself"],
+    )
+    def test_other_sums_stay(self, merge):
+        x = Input((4, 4, 3))
+        model = Model(x, layers.Flatten()(merge(x, layers.BatchNormalization()(x))))
+        assert any(word.startswith("Sum") for word in nodes_of(model, training=True))
+        model.compile("sgd", "mse")
+        y = RNG.standard_normal((3, *model.output_shape[1:]))
+        assert cycnn.check_gradients(model, data(model), y).worst < 1e-7
+
+    def test_value_made_after_the_normalization_stays_a_sum(self):
+        """The order of calls is that in which moving statistics move."""
+        x = Input((4, 4, 3))
+        y = layers.BatchNormalization()(x)
+        model = Model(x, layers.Add()([y, layers.Conv2D(3, 3, padding="same")(x)]))
+        assert nodes_of(model, training=True) == ["BatchNorm", "Conv2D", "Sum"]
+
+    def test_gradient_is_stored_in_the_place_of_the_one_before(self):
+        stack = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()] * 1
+        model = Sequential([Input((9, 9, 2)), *stack, layers.Flatten(), layers.Dense(2)])
+        model.compile("sgd", "mse")
+        program = lower(model, 64, "gradients", ["float32"])
+        image = 64 * 7 * 7 * 4 * 4  # bytes; x, out and one gradient live at once
+        assert program.nbytes < 3.7 * image

@@ -24,7 +24,7 @@ LOSS = "y_true x probabilities losses dx weights scale average"
 ARGUMENTS = {
     "ActivationBackward": "dout y dx activation",
     "ActivationForward": "x out activation",
-    "AddShares": "a b out",
+    "AddShares": "a b out activation y",
     "AffineCoefficients": "draws coefficients kind height width",
     "AffineTransform": "x coefficients out interpolation fill_mode fill_value",
     "AveragePool2DBackward": "dout dx window activation y",
@@ -35,7 +35,7 @@ ARGUMENTS = {
     "CategoricalCrossentropy": f"{LOSS} from_logits label_smoothing",
     "CategoricalFocalCrossentropy": f"{LOSS} from_logits label_smoothing alpha gamma",
     "CategoricalHinge": LOSS,
-    "ChannelAffine": "x scale shift out activation",
+    "ChannelAffine": "x scale shift residual out activation",
     "ChannelAffineBackward": "dout scale dx activation y",
     "ChannelMoments": "x mean variance",
     "ChannelNormBackward": "dout x mean variance gamma by_scale by_shift dx epsilon activation y",

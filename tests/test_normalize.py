@@ -115,7 +115,7 @@ def test_empty_arrays_do_not_crash(shape):
     x, channels = np.zeros(shape, "float32"), np.zeros((shape[0], shape[2]), "float32")
     moments(x)
     run("ScaleAndShift", channels, channels, None, None, channels.copy(), channels.copy(), 1e-3)
-    run("ChannelAffine", x, channels, channels, x.copy(), "relu")
+    run("ChannelAffine", x, channels, channels, x, x.copy(), "relu")
     run("ChannelSums", x, x, channels, channels, channels.copy(), channels.copy(), 1e-3)
     run("ChannelNormBackward", x, x, channels, channels, None, channels, channels, x.copy(), 1e-3, "linear", None)
     run("ChannelAffineBackward", x, channels, x.copy(), "linear", None)
@@ -159,8 +159,11 @@ def test_moving_average_agrees_with_keras_formula(rng, isa, dtype):
 def test_channel_affine_is_exact_on_integers(rng, isa, dtype, shape, activation):
     x, scale, shift = (integers(rng, s, dtype) for s in (shape, (shape[0], shape[2]), (shape[0], shape[2])))
     out = empty(shape, dtype)
-    run("ChannelAffine", x, scale, shift, out, activation, isa=isa)
+    run("ChannelAffine", x, scale, shift, None, out, activation, isa=isa)
     assert_same(out, reference.activation(scale[:, None] * x + shift[:, None], activation).astype(dtype))
+    residual = integers(rng, shape, dtype)
+    run("ChannelAffine", x, scale, shift, residual, out, activation, isa=isa)
+    assert_same(out, reference.activation(scale[:, None] * x + shift[:, None] + residual, activation).astype(dtype))
 
 
 @every_isa
@@ -318,7 +321,8 @@ def test_nothing_beyond_the_arrays_is_touched(rng, isa, shape, at_end):
     gamma, dgamma, dbeta = (place(shape[2]) for _ in range(3))
     run("ChannelMoments", x, mean, variance, isa=isa)
     run("ScaleAndShift", mean, variance, gamma, None, scale, shift, 1e-3, isa=isa)
-    run("ChannelAffine", x, scale, shift, out, "relu", isa=isa)
+    run("ChannelAffine", x, scale, shift, None, out, "relu", isa=isa)
+    run("ChannelAffine", x, scale, shift, dout, out, "relu", isa=isa)
     run("ChannelSums", x, dout, mean, variance, by_scale, by_shift, 1e-3, isa=isa)
     sums = (by_scale, by_shift)
     run("ChannelNormBackward", dout, x, mean, variance, gamma, *sums, dx, 1e-3, "relu", out, isa=isa)
@@ -342,7 +346,7 @@ def test_bits_do_not_depend_on_threads(rng, restore_threads, shape):
         _native.set_num_threads(threads)
         by_scale, by_shift, dx, out = (empty(s, "float32") for s in (mean.shape, mean.shape, shape, shape))
         found = moments(x)
-        run("ChannelAffine", x, mean, variance, out, "linear")
+        run("ChannelAffine", x, mean, variance, dout, out, "linear")
         run("ChannelSums", x, dout, mean, variance, by_scale, by_shift, 1e-3)
         run("ChannelNormBackward", dout, x, mean, variance, None, by_scale, by_shift, dx, 1e-3, "linear", None)
         rows, gradients = x.reshape(-1, shape[2]), dout.reshape(-1, shape[2])

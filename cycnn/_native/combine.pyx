@@ -1,6 +1,6 @@
 """Steps that combine several arrays, number by number.
 
-    AddShares   out = a + b
+    AddShares   out = (a + b) act'(y)
     Combine     out = act(((x_0 op x_1) op x_2) ...), for op +, -, *, maximum and minimum; or act(mean of the x_k)
     Select      out = x where index == k, else 0: the gradient of the maximum and minimum
 
@@ -18,7 +18,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport activate, activation_code, real_t
+from .activations cimport activate, activation_code, chain_activation, real_t
 from .elementwise cimport Elementwise
 from .rearrange cimport MOST, close, copy_walk, join, walk_t
 
@@ -33,7 +33,9 @@ cdef enum:
     MAXIMUM
     MINIMUM
 
-ctypedef void (*add_loop)(const void* a, const void* b, void* out, Py_ssize_t n) noexcept nogil
+ctypedef void (*add_loop)(
+    const void* a, const void* b, void* out, Py_ssize_t n, int activation, const void* y
+) noexcept nogil
 ctypedef void (*select_loop)(const void* x, const uint8_t* index, uint8_t k, void* out, Py_ssize_t n) noexcept nogil
 ctypedef void (*combine_loop)(
     const combine_t* c, Py_ssize_t start, Py_ssize_t n, void* out, uint8_t* index, void* beside
@@ -50,10 +52,21 @@ cdef struct combine_t:
     source_t* sources
 
 
-cdef void _add(const real_t* a, const real_t* b, real_t* out, Py_ssize_t n) noexcept nogil:
+cdef inline void _sum(const real_t* a, const real_t* b, real_t* out, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = a[i] + b[i]
+
+
+cdef void _add(
+    const real_t* a, const real_t* b, real_t* out, Py_ssize_t n, int activation, const real_t* y
+) noexcept nogil:
+    if out == a:  # said so, for the compiler makes no vectors of arrays that may overlap
+        _sum(out, b, out, n)
+    else:
+        _sum(a, b, out, n)
+    if y != NULL:
+        chain_activation(activation, y, out, n)
 
 
 cdef void _select(const real_t* x, const uint8_t* index, uint8_t k, real_t* out, Py_ssize_t n) noexcept nogil:
@@ -149,22 +162,28 @@ cdef int _read_source(source_t* source, Buffer x, Buffer out) except -1:
 
 
 cdef class AddShares(Elementwise):
-    """out = a + b: two shares of a gradient become one."""
+    """out = (a + b) act'(y): two shares of a gradient become one."""
 
     cdef:
         Buffer a    # IN
         Buffer b    # IN, of a's size
-        Buffer out  # OUT, of a's size; may be a or b
+        Buffer out  # OUT, of a's size; may be a
+        Buffer y    # IN, of a's size, or None: the output of the activation before
+        int activation
         add_loop loop
 
-    def __init__(self, Buffer a, Buffer b, Buffer out):
-        self.a, self.b, self.out = a, b, out
+    def __init__(self, Buffer a, Buffer b, Buffer out, str activation, Buffer y):
+        self.a, self.b, self.out, self.y = a, b, out, y
+        self.activation = activation_code(activation)
         self.size = out.size
         self.loop = <add_loop> _add[float] if out.dtype == "float32" else <add_loop> _add[double]
 
     cdef void chunk(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t at = start * self.out.itemsize
-        self.loop(self.a.data + at, self.b.data + at, self.out.data + at, n)
+        self.loop(
+            self.a.data + at, self.b.data + at, self.out.data + at, n, self.activation,
+            NULL if self.y is None else self.y.data + at,
+        )
 
 
 cdef class Combine(Step):

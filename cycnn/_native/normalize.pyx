@@ -3,7 +3,7 @@
     ChannelMoments   mean_c = sum_r x_rc / R,  variance_c = sum_r (x_rc - mean_c)^2 / R
     GroupMoments     the same of a group of channels, from those of its channels
     ScaleAndShift    scale_c = gamma_c / sqrt(variance_g + epsilon),  shift_c = beta_c - mean_g scale_c
-    ChannelAffine    out_rc = act(scale_c x_rc + shift_c)
+    ChannelAffine    out_rc = act(scale_c x_rc + shift_c + residual_rc)
     MovingAverage    m <- momentum m + (1 - momentum) batch
 
 M images x R rows x C channels in G groups; g is the group of channel c. Batch normalisation is M = 1, all pixels of all
@@ -41,7 +41,8 @@ ctypedef void (*scale_loop)(
     Py_ssize_t groups, Py_ssize_t per_group, double epsilon
 ) noexcept nogil
 ctypedef void (*affine_loop)(
-    const void* x, const void* scale, const void* shift, void* out, Py_ssize_t n, Py_ssize_t width, int activation
+    const void* x, const void* scale, const void* shift, const void* residual, void* out, Py_ssize_t n, Py_ssize_t width,
+    int activation
 ) noexcept nogil
 ctypedef void (*repeat_loop)(const void* a, void* out, Py_ssize_t C, Py_ssize_t repeats) noexcept nogil
 ctypedef void (*average_loop)(void* moving, const void* batch, Py_ssize_t n, double momentum) noexcept nogil
@@ -159,14 +160,19 @@ cdef void _repeat(const real_t* a, real_t* out, Py_ssize_t C, Py_ssize_t repeats
 
 
 cdef void _affine(
-    const real_t* x, const real_t* scale, const real_t* shift, real_t* out, Py_ssize_t n, Py_ssize_t width,
-    int activation
+    const real_t* x, const real_t* scale, const real_t* shift, const real_t* residual, real_t* out, Py_ssize_t n,
+    Py_ssize_t width, int activation
 ) noexcept nogil:
-    """Map n numbers, whole lines but for the last."""
-    cdef Py_ssize_t line, c
+    """Map n numbers, whole lines but for the last; there may be no residual."""
+    cdef Py_ssize_t line, c, at
     for line in range(ceil_div(n, width)):
-        for c in range(min(width, n - line * width)):
-            out[line * width + c] = scale[c] * x[line * width + c] + shift[c]
+        at = line * width
+        if residual == NULL:
+            for c in range(min(width, n - at)):
+                out[at + c] = scale[c] * x[at + c] + shift[c]
+        else:
+            for c in range(min(width, n - at)):
+                out[at + c] = scale[c] * x[at + c] + shift[c] + residual[at + c]
     activate(activation, out, n)
 
 
@@ -280,19 +286,20 @@ cdef class ScaleAndShift(Step):
 
 
 cdef class ChannelAffine(Channels):
-    """out = act(scale x + shift), each channel of each image with its own scale and shift."""
+    """out = act(scale x + shift + residual), each channel of each image with its own scale and shift."""
 
     cdef:
         Buffer x             # IN  (..., C)
         Buffer scale, shift  # IN  (M, C), or (C,) for one image
+        Buffer residual      # IN, of x's shape, or None
         Buffer out           # OUT, of x's shape
         int activation
         Py_ssize_t bytes     # of the lines of scales, or of shifts
         repeat_loop lay_out
         affine_loop loop
 
-    def __init__(self, Buffer x, Buffer scale, Buffer shift, Buffer out, str activation):
-        self.x, self.scale, self.shift, self.out = x, scale, shift, out
+    def __init__(self, Buffer x, Buffer scale, Buffer shift, Buffer residual, Buffer out, str activation):
+        self.x, self.scale, self.shift, self.residual, self.out = x, scale, shift, residual, out
         self.activation = activation_code(activation)
         self.divide(x, scale.size // max(x.shape[len(x.shape) - 1], 1), scale.size)
         self.bytes = self.M * self.width * self.itemsize
@@ -313,8 +320,8 @@ cdef class ChannelAffine(Channels):
             Py_ssize_t at = self.chunk_start(i) * self.itemsize
             const char* scale = self.work + i // self.chunks * self.width * self.itemsize
         self.loop(
-            self.x.data + at, scale, scale + self.bytes, self.out.data + at, self.chunk_size(i), self.width,
-            self.activation
+            self.x.data + at, scale, scale + self.bytes, NULL if self.residual is None else self.residual.data + at,
+            self.out.data + at, self.chunk_size(i), self.width, self.activation
         )
 
 

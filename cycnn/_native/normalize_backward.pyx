@@ -133,9 +133,8 @@ cdef void _lay_out_factors(
         repeat_rows(factors + line * width, factors + line * width, C, repeats)
 
 
-cdef void _norm_backward(
-    const real_t* dout, const real_t* x, const real_t* factors, real_t* dx, Py_ssize_t n, Py_ssize_t width,
-    int activation, const real_t* y
+cdef inline void _map_lines(
+    const real_t* dout, const real_t* x, const real_t* factors, real_t* dx, Py_ssize_t n, Py_ssize_t width
 ) noexcept nogil:
     """Map n numbers, whole lines but for the last."""
     cdef:
@@ -147,6 +146,16 @@ cdef void _norm_backward(
         at = line * width
         for c in range(min(width, n - at)):
             dx[at + c] = factors[c] * dout[at + c] + (slope[c] * (x[at + c] - center[c]) + offset[c])
+
+
+cdef void _norm_backward(
+    const real_t* dout, const real_t* x, const real_t* factors, real_t* dx, Py_ssize_t n, Py_ssize_t width,
+    int activation, const real_t* y
+) noexcept nogil:
+    if dx == dout:  # said so, for the compiler makes no vectors of arrays that may overlap
+        _map_lines(dx, x, factors, dx, n, width)
+    else:
+        _map_lines(dout, x, factors, dx, n, width)
     chain_activation(activation, y, dx, n)
 
 
@@ -251,7 +260,7 @@ cdef class ChannelNormBackward(Channels):
         Buffer mean, variance      # IN  (M, G), or (C,) for one image and groups of one
         Buffer gamma               # IN  (C,), or None for ones
         Buffer by_scale, by_shift  # IN  (M, C), or (C,): of ChannelSums
-        Buffer dx                  # OUT, of x's shape
+        Buffer dx                  # OUT, of x's shape; may be dout
         Buffer y                   # IN, of x's shape, or None: the output of the activation before
         double epsilon
         int activation

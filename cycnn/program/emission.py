@@ -35,6 +35,7 @@ class Emission:
         self.gradients: dict[Value | Variable, Value] = {}  # by root value or variable
         self._more: list[tuple[Value | Variable, Value]] = []  # shares that are not in `gradients` yet
         self._borrowed: set[Value] = set()  # gradients that stand for several values: not to be added to
+        self._awaited: dict[Value | Variable, int] = {}  # shares that are still to come before a derivative is applied
         self._last: list[tuple[str, tuple[Any, ...]]] = []
         self.outside: set[Value] = set()  # bound by the caller, not placed in the arena
 
@@ -69,12 +70,22 @@ class Emission:
 
     def gradient(self, of: Value | Variable) -> Value:
         """Return the gradient of a value or of a parameter: the sum of all shares, in its shape."""
-        return self.gradients[_root(of)].view(of.shape)
-
-    def share(self, of: Value | Variable) -> Value:
-        """Return where a node stores its share of the gradient of a value or a parameter, in its shape."""
         root = _root(of)
-        share = Value(root.shape, root.dtype)
+        if isinstance(root, Value) and self._awaited.pop(root, 0):  # of readers that store none
+            activation, y = _fused(root)
+            dout = self.gradients[root]
+            self.gradients[root] = dx = Value(root.shape, root.dtype) if dout.root in self._borrowed else dout
+            self("ActivationBackward", dout, y, dx, activation)
+        return self.gradients[root].view(of.shape)
+
+    def share(self, of: Value | Variable, over: Value | None = None) -> Value:
+        """Return where a node stores its share of the gradient of a value or a parameter, in its shape.
+
+        That may be the place of `over`, a gradient of the same size that nobody else needs any more.
+        """
+        root = _root(of)
+        own = over is None or over.root in self._borrowed
+        share = Value(root.shape, root.dtype, root=None if own else over)
         self._put(root, share)
         return share.view(of.shape)
 
@@ -84,23 +95,37 @@ class Emission:
         if y is not None:
             self("ActivationBackward", dout, y, self.share(x).view(dout.shape), activation)
         else:
-            self._put(x.root, dout)
+            self._put(x.root, dout.view(x.root.shape))
             self._borrowed.add(dout.root)
 
     def _put(self, root: Value | Variable, share: Value) -> None:
         if root in self.gradients:
             self._more.append((root, share))
-        else:
-            self.gradients[root] = share
+            return
+        self.gradients[root] = share
+        if isinstance(root, Value) and root.users > 1 and _fused(root)[1] is not None:
+            self._awaited[root] = root.users - 1
 
     def settle(self) -> None:
         """Add up the shares that the last node has stored beside those of other nodes."""
         for root, share in self._more:
-            total = self.gradients[root]
-            out = Value(root.shape, root.dtype) if total.root in self._borrowed else total
-            self("AddShares", total, share, out)
+            a, b = self.gradients[root], share
+            if a.root in self._borrowed:
+                a, b = b, a
+            out = Value(root.shape, root.dtype) if a.root in self._borrowed else a
+            self("AddShares", a, b, out, *self._chain_sum(root))
             self.gradients[root] = out
         self._more.clear()
+
+    def _chain_sum(self, root: Value | Variable) -> tuple[str, Value | None]:
+        """Return what the sum of the shares so far is multiplied by: a derivative, where this was the last of them."""
+        if isinstance(root, Variable) or root not in self._awaited:
+            return "linear", None
+        self._awaited[root] -= 1
+        if self._awaited[root] > 0:
+            return "linear", None
+        del self._awaited[root]
+        return _fused(root)
 
     def after(self, name: str, *arguments: Any) -> None:
         """Append a step to those that come at the very end of a step of training."""
@@ -113,10 +138,11 @@ class Emission:
 
     def chain(self, x: Value) -> tuple[str, Value | None]:
         """Return the activation that was fused into the node that made `x`, and its output: what a step that stores
-        a share of the gradient of `x` multiplies by, so that it becomes one of the pre-activation."""
-        node = x.root.node
-        activation = "linear" if node is None else node.activation
-        return activation, None if activation == "linear" else x
+        a share of the gradient of `x` multiplies by, so that it becomes one of the pre-activation.
+
+        Where several nodes read `x`, it is the sum of their shares that is multiplied.
+        """
+        return _fused(x) if x.root.users < 2 else ("linear", None)
 
     def finish(self, x: Value, dx: Value) -> None:
         """Do to the share `dx` in a pass of its own what `chain` asks for, where the step that stored it could not."""
@@ -136,6 +162,12 @@ class Emission:
         for step, span in workspaces.items():
             step.place_workspace(memory, span.offset)
         return memory
+
+
+def _fused(x: Value) -> tuple[str, Value | None]:
+    """Return the activation that was fused into the node that made `x`, and its output."""
+    activation = "linear" if x.root.node is None else x.root.node.activation
+    return activation, None if activation == "linear" else x
 
 
 def _root(of: Value | Variable) -> Value | Variable:

@@ -2,6 +2,7 @@
 
 fold_normalization   act(normalised(conv(x)))   -> one convolution, where the statistics are fixed
 absorb_activation    loss(softmax(x))           -> loss from logits; sigmoid likewise
+join_sum             normalised(x) + y          -> one map of x and y
 join_activation      act(conv(x))               -> the epilogue of the node before it
 """
 
@@ -58,6 +59,18 @@ def absorb_activation(graph: Graph, node: Node) -> None:
         node.inputs, node.probabilities, node.from_logits = producer.inputs, y_pred, True
 
 
+def join_sum(graph: Graph, node: Node) -> None:
+    """Let a normalisation add to what it stores a value that was made before it."""
+    if not isinstance(node, nodes.Sum) or node.operation != "add" or len(node.inputs) != 2:
+        return
+    places: dict[Node | None, int] = {None: -1, **{made: i for i, made in enumerate(graph.nodes)}}
+    residual, x = sorted(node.inputs, key=lambda value: places[value.root.node])
+    norm = x.node
+    if isinstance(norm, nodes.ChannelNorm) and _fuses(x) and norm.residual is None and residual.shape == node.shape:
+        norm.add(residual)
+        _replace(graph, node, norm)
+
+
 def join_activation(graph: Graph, node: Node) -> None:
     """Apply an activation in the epilogue of the node before it, where nobody else reads what is between them."""
     if not isinstance(node, nodes.Activation):
@@ -68,4 +81,4 @@ def join_activation(graph: Graph, node: Node) -> None:
         _replace(graph, node, x.node)
 
 
-REWRITES = (fold_normalization, absorb_activation, join_activation)
+REWRITES = (fold_normalization, absorb_activation, join_sum, join_activation)

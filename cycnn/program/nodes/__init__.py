@@ -17,7 +17,7 @@ from cycnn.program.nodes.elementwise import Rescale
 from cycnn.program.nodes.losses import Loss, Penalty
 from cycnn.program.nodes.merging import Combine, Concatenate, Extreme, Product, Sum
 from cycnn.program.nodes.noise import Dropout, Gaussian
-from cycnn.program.nodes.normalization import BatchNorm, FrozenBatchNorm, GroupNorm, RowNorm
+from cycnn.program.nodes.normalization import BatchNorm, ChannelNorm, FrozenBatchNorm, GroupNorm, RowNorm
 from cycnn.program.nodes.pooling import AveragePool2D, MaxPool2D
 from cycnn.program.nodes.python import PythonCall
 from cycnn.program.nodes.rearranging import Crop, Pad, Permute, Repeat, Resize, Round
@@ -28,6 +28,7 @@ __all__ = [
     "Affine",
     "AveragePool2D",
     "BatchNorm",
+    "ChannelNorm",
     "Combine",
     "Concatenate",
     "Conv2D",

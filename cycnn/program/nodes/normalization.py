@@ -36,7 +36,34 @@ class Normalization(Node):
         return dgamma, dbeta
 
 
-class BatchNorm(Normalization):
+class ChannelNorm(Normalization):
+    """Normalisation by an affine map of each channel, to which another value may be added: its second input."""
+
+    def add(self, residual: Value) -> None:
+        """Add a value of the output's shape before the activation."""
+        self.inputs = (*self.inputs, residual)
+
+    @property
+    def residual(self) -> Value | None:
+        """The value that is added."""
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    def map(self, emit: Emission, scale: Value, shift: Value) -> None:
+        """Emit the affine map."""
+        emit("ChannelAffine", self.inputs[0], scale, shift, self.residual, self.out, self.activation)
+
+    def backward(self, emit: Emission) -> None:
+        dout = emit.gradient(self.out)
+        if self.residual is not None and self.residual.requires_gradient:
+            emit.hand_on(self.residual, dout)
+        self.backward_map(emit, self.inputs[0], dout)
+
+    def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
+        """Emit the gradients of what is normalised, and of the parameters."""
+        raise NotImplementedError
+
+
+class BatchNorm(ChannelNorm):
     """Normalisation by the mean and variance of each channel over the batch, which move the averages afterwards."""
 
     def __init__(
@@ -55,25 +82,22 @@ class BatchNorm(Normalization):
         self.scale, self.shift = Value(channels, x.dtype), Value(channels, x.dtype)
 
     def forward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        emit("ChannelMoments", x, self.mean, self.variance)
+        emit("ChannelMoments", self.inputs[0], self.mean, self.variance)
         affine = (self.scale, self.shift)
         emit("ScaleAndShift", self.mean, self.variance, self.gamma, self.beta, *affine, self.epsilon)
-        emit("ChannelAffine", x, *affine, self.out, self.activation)
+        self.map(emit, *affine)
         for moving, batch in zip(self.moving, (self.mean, self.variance), strict=True):
             emit.after("MovingAverage", moving, batch, self.momentum)
 
-    def backward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        dout = emit.gradient(self.out)
+    def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
         sums = self.sums(emit, self.mean.shape)
         emit("ChannelSums", x, dout, self.mean, self.variance, *sums, self.epsilon)
         if x.requires_gradient:
             statistics = (self.mean, self.variance, self.gamma, *sums)
-            emit("ChannelNormBackward", dout, x, *statistics, emit.share(x), self.epsilon, *emit.chain(x))
+            emit("ChannelNormBackward", dout, x, *statistics, emit.share(x, over=dout), self.epsilon, *emit.chain(x))
 
 
-class FrozenBatchNorm(Normalization):
+class FrozenBatchNorm(ChannelNorm):
     """Normalisation by the moving averages: an affine map of each channel that does not depend on the batch."""
 
     def __init__(
@@ -91,18 +115,16 @@ class FrozenBatchNorm(Normalization):
 
     def forward(self, emit: Emission) -> None:
         emit("ScaleAndShift", *self.moving, self.gamma, self.beta, self.scale, self.shift, self.epsilon)
-        emit("ChannelAffine", self.inputs[0], self.scale, self.shift, self.out, self.activation)
+        self.map(emit, self.scale, self.shift)
 
-    def backward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        dout = emit.gradient(self.out)
+    def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
         if self.learns:
             emit("ChannelSums", x, dout, *self.moving, *self.sums(emit, self.scale.shape), self.epsilon)
         if x.requires_gradient:
             emit("ChannelAffineBackward", dout, self.scale, emit.share(x), *emit.chain(x))
 
 
-class GroupNorm(Normalization):
+class GroupNorm(ChannelNorm):
     """Normalisation of each group of channels by its mean and variance within an image."""
 
     def __init__(self, x: Value, gamma: Variable | None, beta: Variable | None, groups: int, epsilon: float) -> None:
@@ -111,7 +133,7 @@ class GroupNorm(Normalization):
         self.mean, self.variance = Value(self.groups, x.dtype), Value(self.groups, x.dtype)
 
     def forward(self, emit: Emission) -> None:
-        (x,) = self.inputs
+        x = self.inputs[0]
         if self.groups == self.channels:
             emit("ChannelMoments", x, self.mean, self.variance)
         else:
@@ -120,11 +142,9 @@ class GroupNorm(Normalization):
             emit("GroupMoments", means, variances, self.mean, self.variance)
         affine = (Value(self.channels, x.dtype), Value(self.channels, x.dtype))
         emit("ScaleAndShift", self.mean, self.variance, self.gamma, self.beta, *affine, self.epsilon)
-        emit("ChannelAffine", x, *affine, self.out, self.activation)
+        self.map(emit, *affine)
 
-    def backward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        dout = emit.gradient(self.out)
+    def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
         sums = (Value(self.channels, x.dtype), Value(self.channels, x.dtype))
         emit("ChannelSums", x, dout, self.mean, self.variance, *sums, self.epsilon)
         for variable, by_image in zip((self.gamma, self.beta), sums, strict=True):
@@ -132,7 +152,7 @@ class GroupNorm(Normalization):
                 emit("SumOfImages", by_image, emit.share(variable))
         if x.requires_gradient:
             statistics = (self.mean, self.variance, self.gamma, *sums)
-            emit("ChannelNormBackward", dout, x, *statistics, emit.share(x), self.epsilon, *emit.chain(x))
+            emit("ChannelNormBackward", dout, x, *statistics, emit.share(x, over=dout), self.epsilon, *emit.chain(x))
 
 
 class RowNorm(Normalization):
