@@ -81,9 +81,8 @@ class Execution:
         if not self.built:
             self.build(batch.x[0].shape)
 
-    def _meter(self, source: Source) -> Meter:
-        """Return a meter whose metrics fit the data."""
-        batch = first_batch(source)
+    def _meter(self, batch: Batch) -> Meter:
+        """Return a meter whose metrics fit data like these."""
         meter = Meter(self.objectives, self.chosen_metrics, self.output_names if self.built else ["output"])
         outputs = cast("Model", self).resolve_shapes([x.shape for x in batch.x], "fit", ["x"] * len(batch.x))
         assert batch.y is not None

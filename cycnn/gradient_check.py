@@ -171,7 +171,7 @@ def _difference(lowered: Lowered, run: Callable[[], None], variable: Variable, p
         flat[place] = end
         variable.assign(array)
         run()
-        losses.append(lowered.total())
+        losses.append(lowered.total(lowered.sums()))
     flat[place] = value
     variable.assign(array)
     return (losses[0] - losses[1]) / float(ends[0] - ends[1])

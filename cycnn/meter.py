@@ -70,10 +70,11 @@ class Meter:
         """Take the results of a batch into account."""
         assert batch.y is not None and self.watched is not None
         rows = len(batch.x[0])
-        self._total += rows * lowered.total()
+        sums = lowered.sums()
+        self._total += rows * lowered.total(sums)
         self._rows += rows
         for i, losses in enumerate(lowered.losses):
-            self._sums[i] += float(losses.sum(dtype=np.float64))
+            self._sums[i] += sums[i]
             self._counts[i] += losses.size
         for metric, place, output, weighted, _ in self.watched:
             weights = batch.weight[place] if weighted and batch.weight else None

@@ -166,7 +166,7 @@ class Trainer(Execution):
         if steps is not None and isinstance(source, ArraySource):
             source = LimitedSource(source, steps)
         for each in filter(None, (source, held_out)):
-            self._meter(each)  # raises if metrics do not fit
+            self._meter(first_batch(each))  # raises if metrics do not fit
         bar = progress("fit", verbose, "fit", source.rows, source.steps)
         self._build_for(first_batch(source))
 
@@ -183,9 +183,9 @@ class Trainer(Execution):
             for epoch in range(self._first_epoch, epochs):
                 if self.stop_training:  # as the backup of a run that had stopped says
                     break
-                logs = self._epoch(epoch, source, shuffle, events, self._meter(source))
+                logs = self._epoch(epoch, source, shuffle, events, self._meter(first_batch(source)))
                 if held_out and (epoch + 1) % every == 0:
-                    values = self._evaluate(held_out, events, self._meter(held_out))
+                    values = self._evaluate(held_out, events, self._meter(first_batch(held_out)))
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 events.notify("on_epoch_end", epoch, logs)
                 events.notify("after_epoch_end", epoch)
@@ -231,7 +231,7 @@ class Trainer(Execution):
         source = Feed(cast("Model", self), "evaluate").source(x, y, sample_weight, batch_size, steps)
         if steps is not None and isinstance(source, ArraySource):
             source = LimitedSource(source, steps)
-        meter = self._meter(source)
+        meter = self._meter(first_batch(source))
         bar = progress("evaluate", verbose, "evaluate", source.rows, source.steps)
         self._build_for(first_batch(source))
         params = {"epochs": 1, "steps": source.steps, "verbose": verbose}
@@ -343,8 +343,8 @@ class Trainer(Execution):
         """Return a program that computes losses and gradients, and the function that runs it on a checked batch."""
         self._require(owner, compiled=True)
         source = Feed(cast("Model", self), owner).arrays(x, y, None, None)
-        self._build_for(first_batch(source))
         batch = next(source.batches())
+        self._build_for(batch)
         lowered = self._program("gradients", batch)
         return lambda: self.run_program(lowered, batch), lowered
 
@@ -370,9 +370,10 @@ class Trainer(Execution):
         self._require(owner, compiled=True)
         return_dict = validation.boolean(owner, "return_dict", return_dict)
         source = Feed(cast("Model", self), owner, class_weight=class_weight).arrays(x, y, weight, None)
-        meter = self._meter(source)
-        self._build_for(first_batch(source))
-        self._step(mode, next(source.batches()), meter)
+        batch = next(source.batches())
+        meter = self._meter(batch)
+        self._build_for(batch)
+        self._step(mode, batch, meter)
         return _values(meter.logs(), return_dict)
 
 

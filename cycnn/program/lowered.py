@@ -104,9 +104,13 @@ class Lowered:
         """Return zeros of the shapes and types of the targets."""
         return [np.zeros(buffers[0].shape, buffers[0].dtype) for buffers in self._targets]
 
-    def total(self) -> float:
+    def sums(self) -> list[float]:
+        """Return the sums of the losses of all rows, one for each output that has a loss."""
+        return [float(np.add.reduce(losses, None, np.float64)) for losses in self.losses]
+
+    def total(self, sums: list[float]) -> float:
         """Return the number that was minimised: the weighted sum of the mean losses, and the penalties."""
-        means = [float(losses.mean(dtype=np.float64)) for losses in self.losses]
+        means = [total / losses.size for total, losses in zip(sums, self.losses, strict=True)]
         return float(sum(map(operator.mul, self._scales, means))) + sum(float(penalty[0]) for penalty in self.penalties)
 
     def predictions(self, x: Arrays) -> list[NDArray[Any]]:
