@@ -25,6 +25,7 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activate, activation_code, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
+from .strips cimport STRIP, strip_moments
 
 ctypedef void (*moments_loop)(
     const void* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, double before, double* mean, double* spread,
@@ -48,19 +49,15 @@ ctypedef void (*repeat_loop)(const void* a, void* out, Py_ssize_t C, Py_ssize_t 
 ctypedef void (*average_loop)(void* moving, const void* batch, Py_ssize_t n, double momentum) noexcept nogil
 
 
-cdef void _add_moments(
-    const real_t* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, double before, double* mean, double* spread,
-    real_t* scratch
+cdef inline void _block_moments(
+    const real_t* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, real_t* center, real_t* first,
+    real_t* second
 ) noexcept nogil:
-    """Let a block of rows join the mean and the sum of squared deviations of the `before` rows before it."""
+    """Find about the mean of each column of a block, and the sums of x - center and of its square."""
     cdef:
         Py_ssize_t r, c
-        real_t* center = scratch            # mean of the block, rounded
-        real_t* first = scratch + columns   # sum of x - center
-        real_t* second = first + columns    # and of its square
         const real_t* row
         real_t a, b, count = rows
-        double offset, apart, share = rows / (before + rows)
     for c in range(columns):
         center[c] = first[c] = second[c] = 0
     add_rows(x, width, rows, columns, center)
@@ -78,6 +75,25 @@ cdef void _add_moments(
             a = row[c] - center[c]
             first[c] += a
             second[c] += a * a
+
+
+cdef void _add_moments(
+    const real_t* x, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, double before, double* mean, double* spread,
+    real_t* scratch
+) noexcept nogil:
+    """Let a block of rows join the mean and the sum of squared deviations of the `before` rows before it."""
+    cdef:
+        Py_ssize_t c = 0
+        real_t* center = scratch            # mean of the block, rounded
+        real_t* first = scratch + columns   # sum of x - center
+        real_t* second = first + columns    # and of its square
+        double offset, apart, share = rows / (before + rows)
+    if real_t is float:
+        while c + STRIP <= columns:
+            strip_moments(x + c, width, rows, center + c, first + c, second + c)
+            c += STRIP
+    if c < columns:
+        _block_moments(x + c, width, rows, columns - c, center + c, first + c, second + c)
     for c in range(columns):
         offset = <double> first[c] / rows
         apart = <double> center[c] + offset - mean[c]

@@ -17,6 +17,7 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
+from .strips cimport STRIP, strip_products
 
 ctypedef void (*centers_loop)(const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats) noexcept nogil
 ctypedef void (*sums_loop)(
@@ -49,15 +50,13 @@ cdef void _lay_out_centers(
     repeat_rows(out, out, C, repeats)
 
 
-cdef void _add_sums(
+cdef inline void _block_sums(
     const real_t* x, const real_t* dout, const real_t* center, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns,
-    double* sums, real_t* scratch
+    real_t* first, real_t* second
 ) noexcept nogil:
-    """Add the sums of a block of rows: of dout to the first row of `sums`, of dout (x - center) to the second."""
+    """Find the sums of dout and of dout (x - center) of each column of a block."""
     cdef:
         Py_ssize_t r, c
-        real_t* first = scratch
-        real_t* second = scratch + columns
         const real_t* row
         const real_t* gradient
         real_t m, a, b, d, e
@@ -75,6 +74,23 @@ cdef void _add_sums(
         row, gradient = x + r * width, dout + r * width
         for c in range(columns):
             second[c] += gradient[c] * (row[c] - center[c])
+
+
+cdef void _add_sums(
+    const real_t* x, const real_t* dout, const real_t* center, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns,
+    double* sums, real_t* scratch
+) noexcept nogil:
+    """Add the sums of a block of rows: of dout to the first row of `sums`, of dout (x - center) to the second."""
+    cdef:
+        Py_ssize_t c = 0
+        real_t* first = scratch
+        real_t* second = scratch + columns
+    if real_t is float:
+        while c + STRIP <= columns:
+            strip_products(x + c, dout + c, center + c, width, rows, first + c, second + c)
+            c += STRIP
+    if c < columns:
+        _block_sums(x + c, dout + c, center + c, width, rows, columns - c, first + c, second + c)
     for c in range(columns):
         sums[c] += first[c]
         sums[width + c] += second[c]
