@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from . import (
         activations,
         callbacks,
+        config,
         constraints,
         datasets,
         initializers,
@@ -53,6 +54,7 @@ __all__ = [
     "activations",
     "callbacks",
     "check_gradients",
+    "config",
     "constraints",
     "datasets",
     "get_num_threads",

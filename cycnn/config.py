@@ -1,4 +1,9 @@
-"""What this installation runs on, and with how many threads."""
+"""What this installation runs on, with how many threads, and by which algorithms.
+
+`cycnn.config.winograd` is "auto", the default, or "off": whether convolutions of 3x3 taps may be computed by Winograd's
+algorithm where it is faster. It rounds more coarsely: with 64 channels by 1.1e-6 of the results' size in place of 4e-7.
+float64 never uses it. A change holds from the next call of a model on.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ import numpy as np
 from . import __version__, _native, validation
 from ._native.limits import MOST_THREADS, available_cpus
 from .validation import message, received
+
+winograd: str = "auto"
 
 
 def set_num_threads(n: int) -> None:
@@ -48,6 +55,7 @@ def show_config() -> None:
         "instruction sets built": ", ".join(_native.built),
         "supported by this CPU": ", ".join(_native.supported),
         "chosen": f"{_native.isa} (set CYCNN_ISA to choose another)",
+        "winograd": f'{winograd} (set cycnn.config.winograd to "auto" or "off")',
         "threads": f"{get_num_threads()} (set_num_threads or CYCNN_NUM_THREADS)",
         "CPUs available": str(available_cpus()),
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from . import config
 from .adapters import Batch
 from .callbacks import Callback, CallbackList, History
 from .feeding import first_batch
@@ -206,7 +207,7 @@ class Execution:
         dtypes = tuple(array.dtype.name for array in batch.x)
         weighted = batch.weight is not None and mode not in ("predict", "call")
         # A forked child makes its own: threads that it does not have may hold the locks of its parent's for ever.
-        return (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, os.getpid())
+        return (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, config.winograd, os.getpid())
 
     def _lower(self, mode: str, batch_size: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
         from .program import lower

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import config
+
 if TYPE_CHECKING:
     from .program import Lowered
 
@@ -42,11 +44,11 @@ class Programs:
             return
         if len(self._keys) > MOST_PROGRAMS:
             self._keys.clear()
-        self._keys[x.shape, x.dtype, os.getpid()] = key
+        self._keys[x.shape, x.dtype, config.winograd, os.getpid()] = key
 
     def recall(self, x: object) -> Lowered | None:
         """Return the program that has predicted an array of this shape and type before, or None."""
         if type(x) is not np.ndarray or not x.flags.carray:
             return None
-        key = self._keys.get((x.shape, x.dtype, os.getpid()))
+        key = self._keys.get((x.shape, x.dtype, config.winograd, os.getpid()))
         return None if key is None else self._kept.get(key)

@@ -24,3 +24,9 @@ cdef void correlate_tile(
     Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
     float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil
+cdef void copy_rows(
+    const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,
+) noexcept nogil
+cdef void transpose_rows(
+    const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,
+) noexcept nogil

@@ -134,14 +134,3 @@ cdef inline void kernel_line(const float* g, Py_ssize_t step, float* t, Py_ssize
     vf_store(t + 4 * t_step, vf_fma(
         vf_set1(<float> (1.0 / 15.0)), vf_fma(vf_set1(4), g2, vf_fma(vf_set1(-2), g1, g0)), zero))
     vf_store(t + 5 * t_step, g2)
-
-
-cdef inline void transform_kernel(
-    const float* g, Py_ssize_t row, Py_ssize_t column, float* columns, float* u, Py_ssize_t matrix,
-) noexcept nogil:
-    """u[i][j] = (G g G^T)[i][j] for 3 x 3 taps; `columns` is room for 18 vectors."""
-    cdef Py_ssize_t i
-    for i in range(3):
-        kernel_line(g + i * column, row, columns + i * VL, 3 * VL)
-    for i in range(POINTS):
-        kernel_line(columns + i * 3 * VL, VL, u + i * POINTS * matrix, matrix)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from cycnn._native import Buffer, Memory
+from cycnn.program import algorithms
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
 from cycnn.shapes import POINTWISE, Window, pixels
@@ -66,6 +67,14 @@ class Conv2D(Convolution):
         self.kernel, self.bias, self.window = kernel, bias, window
         self.parameters = (kernel,) if bias is None else (kernel, bias)
         self.step = "DepthwiseConv2D" if kernel.shape[-2] == 1 < x.shape[-1] else "Conv2D"
+        self.groups = x.shape[-1] // kernel.shape[-2]
+
+    def algorithm(self, emit: Emission, result: Value) -> str:
+        """Return the kind of the steps that compute images: the output, or the gradient of the input."""
+        whole = self.step == "Conv2D" and self.groups == 1
+        if whole and algorithms.winograd(emit.kernels, self.kernel.shape, self.window, result.shape[:3]):
+            return "Winograd"
+        return self.step
 
     def images(self, value: Value) -> Value:
         """Return the value as the convolution sees it."""
@@ -77,7 +86,7 @@ class Conv2D(Convolution):
 
     def forward(self, emit: Emission) -> None:
         x, out = self.images(self.inputs[0]), self.images(self.out)
-        emit(f"{self.step}Forward", x, *self.weights(emit), out, self.window, self.activation)
+        emit(f"{self.algorithm(emit, out)}Forward", x, *self.weights(emit), out, self.window, self.activation)
 
     def backward(self, emit: Emission) -> None:
         (x,) = self.inputs
@@ -89,7 +98,7 @@ class Conv2D(Convolution):
         if x.requires_gradient:
             activation, y = emit.chain(self.images(x))
             dx = self.images(emit.share(x))
-            emit(f"{self.step}BackwardInput", dout, self.kernel, dx, self.window, activation, y)
+            emit(f"{self.algorithm(emit, dx)}BackwardInput", dout, self.kernel, dx, self.window, activation, y)
 
 
 class Dense(Conv2D):

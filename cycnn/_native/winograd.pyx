@@ -1,0 +1,287 @@
+"""Winograd's convolution F(4x4, 3x3), float32, stride 1: forward and gradient to the input.
+
+    out[n, oh, ow, oc] = act(bias[oc] + sum over kh, kw, ic of
+        x[n, oh + kh - pad_top, ow + kw - pad_left, ic] kernel[kh, kw, ic, oc])
+
+Tiles of 4 x 4 outputs, whose windows cover 6 x 6 pixels, are computed at 36 points (`winograd_tiles.pxd`):
+
+    V[k][t][c] = B^T x B     M[k][t][o] = sum over c of V[k][t][c] U[k][c][o]     out = A^T M A     k = 0..35
+
+where U = G kernel G^T is made when the kernel has changed. The gradient to the input is the same with the channels
+exchanged and the taps in reverse order.
+
+The idea: a block of tiles, of as many images as it takes, goes through all three steps while V and M stay in the
+second-level cache; the 36 products are register tiles of pixels x channels that read U in panels [o / (2 VL)][k][c][2 VL],
+in order. Where there are too few blocks to divide, V is made for all of them first, and panels are divided as well.
+
+Extents: N, OH, OW, OC of the output, SH, SW, C of the source. M begins with the bias at point (1, 1), which reaches all
+outputs with the factor one.
+"""
+
+from libc.string cimport memset
+
+from cycnn._native.runtime cimport Buffer, Memory, Step
+from .activations cimport LINEAR, activate, activation_code, chain_activation
+from .correlation cimport PANEL, copy_rows, correlate_tile, transpose_rows
+from .simd cimport TILE_ROWS, VL, vf_load, vf_load_first, vf_store, vf_store_first
+from .tiles cimport Taps, ceil_div, check_scratch
+from .winograd_tiles cimport (
+    MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_output, transform_tile, whole_vectors,
+)
+
+cdef enum:
+    BLOCK = 262144           # floats of V and M: 1 MiB, to stay in the second-level cache
+    FEWEST = 2 * TILE_ROWS   # tiles of a block
+    MOST = 6 * TILE_ROWS
+    MIN_TASKS = 16           # divide small problems at least into so many tasks
+    CHUNK = 16               # channels whose taps are gathered at a time
+    ONE = POINTS + 1         # the point (1, 1)
+    AREA = OUTPUTS * OUTPUTS
+
+
+cdef class WinogradKernel(Step):
+    """The kernel at the 36 points, in panels [panel][point][c][PANEL], made again only when the kernel has changed."""
+
+    cdef:
+        Buffer kernel  # IN  (3, 3, IC, OC)
+        Memory memory
+        float* data    # OUT
+        unsigned long long packed_version
+        Py_ssize_t C, OC, panels, chunks
+        bint transposed  # channels exchanged, taps in reverse order
+
+    def __init__(self, Buffer kernel, bint transposed):
+        cdef Py_ssize_t IC = kernel.shape[2], OC = kernel.shape[3]
+        self.kernel = kernel
+        self.transposed = transposed
+        self.C, self.OC = (OC, IC) if transposed else (IC, OC)
+        self.panels, self.chunks = ceil_div(self.OC, PANEL), ceil_div(self.C, CHUNK)
+        self.memory = Memory(self.panels * MATRICES * self.C * PANEL * sizeof(float))
+        self.data = <float*> self.memory.data
+        self.scratch = 27 * CHUNK * PANEL * sizeof(float)
+
+    cdef void run(self) noexcept nogil:
+        cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
+        if self.packed_version != version:
+            self.split(self.panels * self.chunks, 16.0 * self.kernel.size)
+            self.packed_version = version
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        """Transform some channels of one panel: columns of all, then rows, so that few streams are written at a time."""
+        cdef:
+            Py_ssize_t p = i // self.chunks, first = i % self.chunks * CHUNK, count = min(<Py_ssize_t> CHUNK, self.C - first)
+            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL), width = VL if channels <= VL else PANEL
+            Py_ssize_t numbers = count * width, matrix = self.C * width, tap, j, place
+            float* taps = <float*> scratch
+            float* columns = taps + 9 * numbers
+            float* panel = self.data + p * MATRICES * self.C * PANEL + first * width
+            const float* kernel
+        for tap in range(9):
+            kernel = <const float*> self.kernel.data + (8 - tap if self.transposed else tap) * self.C * self.OC
+            if self.transposed:
+                kernel += p * PANEL * self.C + first
+                transpose_rows(kernel, self.C, channels, count, taps + tap * numbers, width)
+            else:
+                kernel += first * self.OC + p * PANEL
+                copy_rows(kernel, self.OC, channels, count, taps + tap * numbers, width)
+        for j in range(3):
+            for place in range(numbers // VL):
+                kernel_line(
+                    taps + j * numbers + place * VL, 3 * numbers, columns + j * numbers + place * VL, 3 * numbers)
+        for j in range(POINTS):
+            for place in range(numbers // VL):
+                kernel_line(
+                    columns + 3 * j * numbers + place * VL, numbers, panel + POINTS * j * matrix + place * VL, matrix)
+
+
+cdef WinogradKernel winograd_kernel(Buffer kernel, bint transposed):
+    """Return the transformed copy that all steps share."""
+    key = ("winograd", VL, transposed)
+    if key not in kernel.cache:
+        kernel.cache[key] = WinogradKernel(kernel, transposed)
+    return kernel.cache[key]
+
+
+cdef void copy_tile(
+    const float* source, Py_ssize_t row, Py_ssize_t pixel, float* to, Py_ssize_t to_row, Py_ssize_t to_pixel,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels,
+) noexcept nogil:
+    """Copy some channels of rows x columns pixels."""
+    cdef:
+        Py_ssize_t r, i, v, whole = channels // VL * VL
+        const float* a
+        float* b
+    for r in range(rows):
+        for i in range(columns):
+            a = source + r * row + i * pixel
+            b = to + r * to_row + i * to_pixel
+            for v in range(channels // VL):
+                vf_store(b + v * VL, vf_load(a + v * VL))
+            if whole < channels:
+                vf_store_first(b + whole, vf_load_first(a + whole, channels - whole), channels - whole)
+
+
+cdef class WinogradCorrelation(Step):
+    """A correlation of 3 x 3 taps, stride 1, divided into blocks of tiles."""
+
+    cdef:
+        Buffer source  # IN  (N, SH, SW, C)
+        Buffer bias    # IN  (OC,) or None
+        Buffer target  # OUT (N, OH, OW, OC)
+        Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
+        WinogradKernel packed
+        Py_ssize_t SH, SW, C, OH, OW, OC, pad_top, pad_left
+        Py_ssize_t tiles_h, tiles_w, tiles, block, blocks    # tiles of an image; of all, of a block, and the blocks
+        Py_ssize_t bundle, bundles                           # panels of a task, and into how many they are divided
+        Py_ssize_t pixel, v_matrix, m_matrix                 # floats from tile to tile of V, and between matrices
+        int activation
+        bint transforms  # first of two passes, if there are two
+
+    cdef _read(
+        self, Buffer source, WinogradKernel packed, Buffer bias, Buffer target, str activation, Buffer y,
+        Py_ssize_t pad_top, Py_ssize_t pad_left,
+    ):
+        self.source, self.packed, self.bias, self.target, self.y = source, packed, bias, target, y
+        self.activation = activation_code(activation)
+        self.pad_top, self.pad_left = pad_top, pad_left
+        N, self.SH, self.SW, self.C = source.shape
+        _, self.OH, self.OW, self.OC = target.shape
+        self.tiles_h, self.tiles_w = ceil_div(self.OH, OUTPUTS), ceil_div(self.OW, OUTPUTS)
+        self.tiles = N * self.tiles_h * self.tiles_w
+        self._divide()
+
+    cdef _divide(self):
+        """Choose blocks whose V and M fit into BLOCK floats, and smaller ones where that makes too few tasks."""
+        cdef Py_ssize_t fit, room
+        check_scratch(POINTS * FEWEST, POINTS, whole_vectors(self.C) + PANEL)
+        self.pixel = whole_vectors(self.C)
+        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS
+        self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), <Py_ssize_t> FEWEST)
+        self.blocks = ceil_div(self.tiles, self.block)
+        self.bundles = min(self.packed.panels, ceil_div(MIN_TASKS, max(self.blocks, 1)))
+        self.bundle = ceil_div(self.packed.panels, max(self.bundles, 1))
+        self.bundles = ceil_div(self.packed.panels, max(self.bundle, 1))
+        self.v_matrix, self.m_matrix = self.block * self.pixel + VL, self.block * PANEL + VL  # not all in one set
+        room = tile_room(self.C) + MATRICES * self.m_matrix + 2 * AREA * PANEL
+        if self.bundles > 1:
+            self.workspace = self.blocks * MATRICES * self.v_matrix * sizeof(float)
+        else:
+            room += MATRICES * self.v_matrix
+        self.scratch = max(self.packed.scratch, <Py_ssize_t> (room * sizeof(float)))
+
+    cdef void run(self) noexcept nogil:
+        cdef double work = 2.0 * MATRICES * self.tiles * self.C * self.OC
+        self.packed.run()
+        if self.bundles > 1:
+            self.transforms = True
+            self.split(self.tiles, 32.0 * MATRICES * self.tiles * self.C)
+            self.transforms = False
+        self.split(self.blocks * self.bundles, work)
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef:
+            float* room = <float*> scratch
+            float* m = room + tile_room(self.C)
+            float* v = m + MATRICES * self.m_matrix + 2 * AREA * PANEL
+            Py_ssize_t t
+        if self.transforms:
+            v = <float*> self.work + i // self.block * MATRICES * self.v_matrix + i % self.block * self.pixel
+            self.transform(i, room, v)
+        elif self.bundles > 1:
+            self.multiply(i // self.bundles, i % self.bundles, <float*> self.work + i // self.bundles * MATRICES * self.v_matrix, room, m)
+        else:
+            for t in range(min(self.block, self.tiles - i * self.block)):
+                self.transform(i * self.block + t, room, v + t * self.pixel)
+            self.multiply(i, 0, v, room, m)
+
+    cdef void transform(self, Py_ssize_t tile, float* room, float* v) noexcept nogil:
+        """Make V of one tile."""
+        cdef Py_ssize_t area = self.tiles_h * self.tiles_w, n = tile // area
+        transform_tile(
+            <const float*> self.source.data + n * self.SH * self.SW * self.C, self.SH, self.SW, self.C,
+            tile % area // self.tiles_w * OUTPUTS - self.pad_top, tile % self.tiles_w * OUTPUTS - self.pad_left,
+            room, v, self.v_matrix,
+        )
+
+    cdef void multiply(
+        self, Py_ssize_t block, Py_ssize_t bundle, const float* v, float* room, float* m,
+    ) noexcept nogil:
+        """Make M of a block for some panels, and the output of it."""
+        cdef:
+            Py_ssize_t tiles = min(self.block, self.tiles - block * self.block)
+            Py_ssize_t groups = ceil_div(tiles, TILE_ROWS), p, k, g, t, start, stop, channels, width, zero = 0
+            const float* panel
+            float bias[2 * PANEL]  # none, and the panel's
+            Taps taps
+        taps.runs, taps.length, taps.starts = 1, self.C, &zero
+        for p in range(bundle * self.bundle, min((bundle + 1) * self.bundle, self.packed.panels)):
+            channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL)
+            width = VL if channels <= VL else PANEL
+            memset(bias, 0, sizeof(bias))
+            if self.bias is not None:
+                copy_tile(<const float*> self.bias.data + p * PANEL, 0, 0, bias + PANEL, 0, 0, 1, 1, channels)
+            panel = self.packed.data + p * MATRICES * self.C * PANEL
+            for k in range(MATRICES):
+                for g in range(groups):
+                    start, stop = tiles * g // groups, tiles * (g + 1) // groups
+                    correlate_tile(
+                        stop - start, &taps, v + k * self.v_matrix + start * self.pixel, self.pixel, panel, bias + (PANEL if k == ONE else 0),
+                        m + k * self.m_matrix + start * width, width, width,
+                    )
+                panel += self.C * width
+            for t in range(tiles):
+                self.finish(block * self.block + t, p * PANEL, channels, width, m + t * width, room)
+
+    cdef void finish(
+        self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t channels, Py_ssize_t width, const float* m, float* room,
+    ) noexcept nogil:
+        """Transform a tile of M back to some channels of the output, and apply the epilogue."""
+        cdef:
+            Py_ssize_t area = self.tiles_h * self.tiles_w, n = tile // area, pixel = self.OC, row = self.OW * self.OC, v
+            Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS
+            Py_ssize_t rows = min(<Py_ssize_t> OUTPUTS, self.OH - oh), columns = min(<Py_ssize_t> OUTPUTS, self.OW - ow)
+            Py_ssize_t place = (n * self.OH + oh) * row + ow * pixel + first
+            float* out = <float*> self.target.data + place
+            float* outputs = room + tile_room(self.C) + MATRICES * self.m_matrix
+            float* y = outputs + AREA * PANEL
+        if self.activation == LINEAR and channels == width and rows == OUTPUTS and columns == OUTPUTS:
+            for v in range(width // VL):
+                transform_output(m + v * VL, self.m_matrix, room, out + v * VL, row, pixel)
+            return
+        for v in range(width // VL):
+            transform_output(m + v * VL, self.m_matrix, room, outputs + v * VL, OUTPUTS * width, width)
+        if self.activation != LINEAR and self.y is not None:
+            copy_tile(<const float*> self.y.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
+            chain_activation(self.activation, y, outputs, AREA * width)
+        elif self.activation != LINEAR:
+            activate(self.activation, outputs, AREA * width)
+        copy_tile(outputs, OUTPUTS * width, width, out, row, pixel, rows, columns, channels)
+
+
+cdef class WinogradForward(WinogradCorrelation):
+    """out = act(conv(x, kernel) + bias)."""
+
+    def __init__(
+        self,
+        Buffer x,       # IN  (N, IH, IW, IC)
+        Buffer kernel,  # IN  (3, 3, IC, OC)
+        Buffer bias,    # IN  (OC,) or None
+        Buffer out,     # OUT (N, OH, OW, OC)
+        window, str activation,
+    ):
+        self._read(x, winograd_kernel(kernel, False), bias, out, activation, None, window.pad_top, window.pad_left)
+
+
+cdef class WinogradBackwardInput(WinogradCorrelation):
+    """dx = the transpose of the convolution applied to dout, times act'(y) of the layer before."""
+
+    def __init__(
+        self,
+        Buffer dout,    # IN  (N, OH, OW, OC)
+        Buffer kernel,  # IN  (3, 3, IC, OC)
+        Buffer dx,      # OUT (N, IH, IW, IC)
+        window, str activation,
+        Buffer y,       # IN  of dx's shape, or None
+    ):
+        packed = winograd_kernel(kernel, True)
+        self._read(dout, packed, None, dx, activation, y, 2 - window.pad_top, 2 - window.pad_left)
