@@ -11,19 +11,22 @@ fewer channels than x, each of IC / KC groups of input channels meets a part of 
 The idea: TILE_ROWS neighbouring output pixels by 2 VL output channels stay in registers while the taps go by. In NHWC
 the taps of one kernel row are a contiguous run of KW * IC numbers of x; the kernel is packed into panels
 [OC / (2 VL)][KH * KW * IC][2 VL], so both operands are read in order. A block of the output whose windows touch the
-padding, or whose pixels would all fall into one set of the first-level cache, first copies its patch of x.
+padding, or whose pixels would all fall into one set of the first-level cache, first copies its patch of x. Kernel rows
+that lie outside of the image are left out. To a 1x1 kernel all images are one row of pixels.
 
 Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps; C and OC are the channels of one group.
 """
 
+from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport LINEAR, activate, activation_code, chain_activation
+from .activations cimport LINEAR, RELU, RELU6, activate, activation_code, chain_activation
 from .conv2d_scatter cimport ScatterInput
-from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel
+from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, slide_tile
+from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
-from .tiles cimport Taps, ceil_div, check_scratch, copy_patch
+from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, check_scratch, copy_patch
 
 from math import gcd
 
@@ -41,8 +44,19 @@ cdef struct Correlation:
     Py_ssize_t out_start, out_image, out_row, out_pixel  # where the output is: start and distances
     Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, bundle, bundles, tasks  # its division into tasks
     Py_ssize_t pixel, patch                              # floats from pixel to pixel of a patch, and of the whole patch
-    Py_ssize_t runs, length                              # contiguous runs of a window's values, and their length
+    Py_ssize_t run_columns, run_channels, length         # contiguous runs of a kernel row's values, and their length
+    bint slides                                          # windows of neighbouring pixels overlap in whole columns
     void* packed                                         # the PackedKernel, kept alive by the step
+
+
+cdef void join_images(Correlation* c) noexcept nogil:
+    """Take the pixels of all images for one row, where every window is the pixel itself."""
+    if (
+        c.KH == c.KW == c.stride_h == c.stride_w == 1 and c.pad_top == c.pad_left == 0 and c.OH == c.SH
+        and c.OW == c.SW and c.out_row == c.OW * c.out_pixel and c.out_image == c.OH * c.out_row
+    ):
+        c.SW = c.OW = c.N * c.OH * c.OW
+        c.N = c.SH = c.OH = 1
 
 
 cdef int divide(Correlation* c) except -1:
@@ -50,11 +64,15 @@ cdef int divide(Correlation* c) except -1:
     cdef:
         Py_ssize_t span_h = (c.KH - 1) * c.dilation_h + 1, span_w = (c.KW - 1) * c.dilation_w + 1, fit, most
         Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C
+    join_images(c)
     c.pixel = pixel
+    c.panels = ceil_div(c.OC, PANEL)
     check_scratch(<double> c.OH * c.stride_h + span_h, <double> c.OW * c.stride_w + span_w, pixel + 1)
     fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
-    c.blocks_w = ceil_div(c.OW, max(min(c.OW, max(fit, <Py_ssize_t> TILE_ROWS)), 1))
-    c.block_w = ceil_div(c.OW, max(c.blocks_w, 1))
+    most = ceil_div(c.OW, ceil_div(MIN_TASKS, max(c.N * c.OH * c.groups * c.panels, 1)))
+    c.block_w = max(min(fit // TILE_ROWS, ceil_div(most, TILE_ROWS)), 1) * TILE_ROWS  # in whole tiles
+    c.blocks_w = ceil_div(c.OW, c.block_w)
+    c.block_w = min(c.OW, ceil_div(ceil_div(c.OW, max(c.blocks_w, 1)), TILE_ROWS) * TILE_ROWS)
     fit = (PATCH // (((c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel) - span_h) // c.stride_h + 1
     most = ceil_div(c.N * c.OH * c.blocks_w, MIN_TASKS)  # rows per block where all rows make MIN_TASKS blocks
     c.blocks_h = ceil_div(c.OH, max(min(c.OH, fit, most), 1))
@@ -63,12 +81,12 @@ cdef int divide(Correlation* c) except -1:
         (c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel
     c.patch = ceil_div(c.patch, 2) * 2  # the starts of the runs follow, and need the alignment of a double
     if c.KW * c.C < SHORT:
-        c.runs, c.length = c.KH * c.KW * c.C, 1
+        c.run_columns, c.run_channels, c.length = c.KW, c.C, 1
     elif c.dilation_w == 1 and pixel == c.C:  # in the patch; or in x, where there is one group
-        c.runs, c.length = c.KH, c.KW * c.C
+        c.run_columns, c.run_channels, c.length = 1, 1, c.KW * c.C
     else:
-        c.runs, c.length = c.KH * c.KW, c.C
-    c.panels = ceil_div(c.OC, PANEL)
+        c.run_columns, c.run_channels, c.length = c.KW, 1, c.C
+    c.slides = c.stride_w == c.dilation_w == 1 and (c.KW == 3 or c.KW == 5)
     c.bundles = min(c.panels, ceil_div(MIN_TASKS, max(c.N * c.blocks_h * c.blocks_w * c.groups, 1)))
     c.bundle = ceil_div(c.panels, c.bundles)
     c.bundles = ceil_div(c.panels, c.bundle)
@@ -96,10 +114,42 @@ cdef void finish_row(
 
 cdef void list_runs(const Correlation* c, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts) noexcept nogil:
     """Find where the runs of a window start, in a source whose rows and pixels are so many floats apart."""
-    cdef Py_ssize_t numbers = c.KW * c.C, i, first
-    for i in range(c.runs):
-        first = i * c.length  # as if all were next to each other
-        starts[i] = first // numbers * c.dilation_h * source_row + first % numbers // c.C * c.dilation_w * pixel + first % c.C
+    cdef Py_ssize_t kh, kw, channel
+    for kh in range(c.KH):
+        for kw in range(c.run_columns):
+            for channel in range(c.run_channels):
+                starts[0] = kh * c.dilation_h * source_row + kw * c.dilation_w * pixel + channel
+                starts += 1
+
+
+cdef void correlate_row(
+    const Correlation* c, const float* source, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts,
+    Py_ssize_t top, const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t columns, Py_ssize_t channels,
+) noexcept nogil:
+    """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x."""
+    cdef:
+        bint slides = c.slides and channels <= VL
+        Py_ssize_t tiles = ceil_div(columns, SLIDE_ROWS if slides else TILE_ROWS)
+        Py_ssize_t per_row = c.run_columns * c.run_channels, first, stop, t, start, end
+        Taps taps
+    real_taps(top, c.SH, c.KH, c.dilation_h, &first, &stop)
+    if stop <= first:
+        first = stop = 0
+    taps.runs, taps.length, taps.starts = (stop - first) * per_row, c.length, starts + first * per_row
+    panel += first * c.KW * c.C * (VL if channels <= VL else PANEL)
+    for t in range(tiles):
+        start, end = columns * t // tiles, columns * (t + 1) // tiles
+        if slides:
+            slide_tile(
+                end - start, c.KW, stop - first, c.dilation_h * source_row, c.C,
+                source + first * c.dilation_h * source_row + start * pixel, pixel, panel, epilogue,
+                out + start * c.out_pixel, c.out_pixel, channels,
+            )
+        else:
+            correlate_tile(
+                end - start, &taps, source + start * c.stride_w * pixel, c.stride_w * pixel, panel, epilogue,
+                out + start * c.out_pixel, c.out_pixel, channels,
+            )
 
 
 cdef void correlate_block(
@@ -118,12 +168,12 @@ cdef void correlate_block(
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + (c.KH - 1) * c.dilation_h + 1
         Py_ssize_t width = (columns - 1) * c.stride_w + (c.KW - 1) * c.dilation_w + 1
-        Py_ssize_t tiles = ceil_div(columns, TILE_ROWS), pixel = c.pixel, source_pixel = c.groups * c.C, source_row
-        Py_ssize_t p, r, t, start, stop, place, channels, i, oc
+        Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, place, channels, i, oc
+        Py_ssize_t* starts = <Py_ssize_t*> (patch + c.patch)
         const float* source
         const float* panel
         float panel_bias[PANEL]
-        Taps taps
+        Epilogue epilogue
     if rows <= 0 or columns <= 0:
         return
     source = x + n * c.SH * c.SW * source_pixel + g * c.C
@@ -136,9 +186,9 @@ cdef void correlate_block(
         source_row = width * pixel
     else:
         source_row = 0
-    taps.runs, taps.length = c.runs, c.length
-    taps.starts = <Py_ssize_t*> (patch + c.patch)
-    list_runs(c, source_row, pixel, taps.starts)
+    list_runs(c, source_row, pixel, starts)
+    epilogue.bias, epilogue.clamps = panel_bias, y == NULL and (activation == RELU or activation == RELU6)
+    epilogue.low, epilogue.high = 0, 6 if activation == RELU6 else INFINITY
     for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
         panel = (<PackedKernel> c.packed).data + (g * c.panels + p) * c.KH * c.KW * c.C * PANEL
@@ -146,15 +196,12 @@ cdef void correlate_block(
         for i in range(PANEL):
             panel_bias[i] = bias[oc + i] if bias != NULL and i < channels else 0
         for r in range(rows):
-            for t in range(tiles):
-                start, stop = columns * t // tiles, columns * (t + 1) // tiles
-                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + (ow + start) * c.out_pixel + oc
-                correlate_tile(
-                    stop - start, &taps, source + r * c.stride_h * source_row + start * c.stride_w * pixel,
-                    c.stride_w * pixel, panel, panel_bias, out + place, c.out_pixel, channels,
-                )
-            if activation != LINEAR:
-                place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
+            place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
+            correlate_row(
+                c, source + r * c.stride_h * source_row, source_row, pixel, starts, top + r * c.stride_h, panel,
+                &epilogue, out + place, columns, channels,
+            )
+            if activation != LINEAR and not epilogue.clamps:
                 finish_row(activation, y + place if y != NULL else NULL, out + place, columns, c.out_pixel, channels)
 
 
@@ -186,7 +233,8 @@ cdef class Correlations(Step):
         self.packed += (packed,)
         c.packed, c.groups, c.C, c.OC = <void*> packed, packed.groups, packed.C, packed.OC
         divide(c)
-        self.scratch = max(self.scratch, <Py_ssize_t> (c.patch * sizeof(float) + c.runs * sizeof(Py_ssize_t)))
+        self.scratch = max(self.scratch, <Py_ssize_t> (
+            c.patch * sizeof(float) + c.KH * c.run_columns * c.run_channels * sizeof(Py_ssize_t)))
         self.tasks += c.tasks
         self.count += 1
 
@@ -267,7 +315,7 @@ cdef class Transposed(Correlations):
         Buffer y,       # IN  of dx's shape, or None
     ):
         cdef Py_ssize_t groups = dx.shape[3] // kernel.shape[len(kernel.shape) - 2]
-        if dx.shape[3] <= FEW and groups == 1:
+        if dx.shape[3] <= FEW and groups == 1 and window[0] * window[1] > 1:
             self.scatter = ScatterInput(dout, kernel, bias, dx, window, activation, y)
             self.scratch = self.scatter.scratch
             return

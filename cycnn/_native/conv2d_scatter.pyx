@@ -14,8 +14,8 @@ from libc.string cimport memcpy, memset
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, correlate_tile, packed_kernel
-from .simd cimport TILE_ROWS
-from .tiles cimport Taps, ceil_div, check_scratch
+from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
+from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
 
 
 cdef class ScatterInput(Step):
@@ -54,6 +54,8 @@ cdef class ScatterInput(Step):
             float no_bias[PANEL]
             Py_ssize_t zero = 0
             Taps channels
+            Epilogue epilogue
+        epilogue.bias, epilogue.clamps = no_bias, False
         channels.runs, channels.length, channels.starts = 1, self.OC, &zero
         memset(no_bias, 0, sizeof(no_bias))
         memset(image, 0, self.height * self.width * self.IC * sizeof(float))
@@ -63,7 +65,7 @@ cdef class ScatterInput(Step):
                 dout = <const float*> self.dout.data + ((n * self.OH + oh) * self.OW + start) * self.OC
                 for p in range(self.packed.panels):
                     correlate_tile(
-                        stop - start, &channels, dout, self.OC, self.packed.data + p * self.OC * PANEL, no_bias,
+                        stop - start, &channels, dout, self.OC, self.packed.data + p * self.OC * PANEL, &epilogue,
                         products + p * PANEL, self.products, min(<Py_ssize_t> PANEL, taps - p * PANEL),
                     )
                 for r in range(stop - start):
@@ -73,16 +75,23 @@ cdef class ScatterInput(Step):
     cdef void add_products(self, const float* products, Py_ssize_t oh, Py_ssize_t ow, float* image) noexcept nogil:
         """Add what one pixel of dout gives to all pixels under its window."""
         cdef:
-            Py_ssize_t kh, s, i
+            Py_ssize_t kh, s, i, rest
             float* run
+            vf value
         for kh in range(self.KH):
             for s in range(self.runs):
                 run = image + self.IC * (
                     (oh * self.stride_h + kh * self.dilation_h) * self.width
                     + ow * self.stride_w + s * self.dilation_w
                 )
-                for i in range(self.length):
-                    run[i] += products[i]
+                i = 0
+                while i + VL <= self.length:
+                    vf_store(run + i, vf_add(vf_load(run + i), vf_load(products + i)))
+                    i += VL
+                if i < self.length:
+                    rest = self.length - i
+                    value = vf_add(vf_load_first(run + i, rest), vf_load_first(products + i, rest))
+                    vf_store_first(run + i, value, rest)
                 products += self.length
 
     cdef void crop(self, const float* image, Py_ssize_t n) noexcept nogil:

@@ -2,7 +2,7 @@
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from .simd cimport VL
-from .tiles cimport Taps
+from .tiles cimport Epilogue, Taps
 
 cdef enum:
     PANEL = 2 * VL  # channels per panel
@@ -21,8 +21,12 @@ cdef PackedKernel packed_kernel(
     Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*, Py_ssize_t groups=*
 )
 cdef void correlate_tile(
-    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
+    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const Epilogue* epilogue,
     float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil
+cdef void slide_tile(
+    Py_ssize_t rows, Py_ssize_t KW, Py_ssize_t KH, Py_ssize_t row, Py_ssize_t C, const float* x, Py_ssize_t pixel,
+    const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil
 cdef void copy_rows(
     const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,

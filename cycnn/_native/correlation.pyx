@@ -2,7 +2,7 @@
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_load_first, vf_store, vf_zero
-from .tiles cimport Taps, ceil_div, correlation_tile
+from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, correlation_tile, sliding_tile
 
 cdef extern from "transpose.h" nogil:
     void vf_transpose(vf* rows) noexcept
@@ -121,41 +121,91 @@ cdef PackedKernel packed_kernel(
 
 cdef inline void correlate_rows(
     const Py_ssize_t vectors, Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel,
-    const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+    const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil:
     """Call the tile of `rows` rows with a constant in their place."""
     if rows == 1:
-        correlation_tile(1, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(1, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 2:
-        correlation_tile(2, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(2, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 3:
-        correlation_tile(3, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(3, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 4:
-        correlation_tile(4, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(4, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 5 <= TILE_ROWS:
-        correlation_tile(5, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(5, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 6 <= TILE_ROWS:
-        correlation_tile(6, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(6, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 7 <= TILE_ROWS:
-        correlation_tile(7, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(7, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 8 <= TILE_ROWS:
-        correlation_tile(8, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(8, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 9 <= TILE_ROWS:
-        correlation_tile(9, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(9, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 10 <= TILE_ROWS:
-        correlation_tile(10, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(10, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 11 <= TILE_ROWS:
-        correlation_tile(11, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(11, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     elif rows == 12 <= TILE_ROWS:
-        correlation_tile(12, vectors, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlation_tile(12, vectors, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
 
 
 cdef void correlate_tile(
-    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const float* bias,
+    Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const Epilogue* epilogue,
     float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil:
     """Call the tile of `rows` rows and of as many vectors as `channels` fill."""
     if channels > VL:
-        correlate_rows(2, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlate_rows(2, rows, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
     else:
-        correlate_rows(1, rows, taps, x, pixel, panel, bias, out, out_pixel, channels)
+        correlate_rows(1, rows, taps, x, pixel, panel, epilogue, out, out_pixel, channels)
+
+
+cdef inline void slide_rows(
+    const Py_ssize_t KW, Py_ssize_t rows, Py_ssize_t KH, Py_ssize_t row, Py_ssize_t C, const float* x, Py_ssize_t pixel,
+    const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """Call the sliding tile of `rows` rows with a constant in their place."""
+    if rows == 1:
+        sliding_tile(1, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 2:
+        sliding_tile(2, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 3:
+        sliding_tile(3, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 4:
+        sliding_tile(4, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 5:
+        sliding_tile(5, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 6:
+        sliding_tile(6, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 7:
+        sliding_tile(7, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 8:
+        sliding_tile(8, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 9 <= SLIDE_ROWS:
+        sliding_tile(9, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 10 <= SLIDE_ROWS:
+        sliding_tile(10, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 11 <= SLIDE_ROWS:
+        sliding_tile(11, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 12 <= SLIDE_ROWS:
+        sliding_tile(12, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 13 <= SLIDE_ROWS:
+        sliding_tile(13, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 14 <= SLIDE_ROWS:
+        sliding_tile(14, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 15 <= SLIDE_ROWS:
+        sliding_tile(15, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    elif rows == 16 <= SLIDE_ROWS:
+        sliding_tile(16, KW, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+
+
+cdef void slide_tile(
+    Py_ssize_t rows, Py_ssize_t KW, Py_ssize_t KH, Py_ssize_t row, Py_ssize_t C, const float* x, Py_ssize_t pixel,
+    const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """Call the sliding tile of `rows` rows for a kernel of 3 or 5 columns."""
+    if KW == 3:
+        slide_rows(3, rows, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)
+    else:
+        slide_rows(5, rows, KH, row, C, x, pixel, panel, epilogue, out, out_pixel, channels)

@@ -1,7 +1,9 @@
 """Register tiles: the innermost loops of convolution, and the patches of images that they read.
 
 A tile keeps up to TILE_ROWS x 2 vectors of results in registers. `rows` and `vectors` are constants wherever these
-functions are inlined, so that the loops over them unroll and the accumulators never leave their registers.
+functions are inlined, so that the loops over them unroll and the accumulators never leave their registers. With one
+vector there is a broadcast for every multiply-add, as many as a core can load; where the windows of neighbouring pixels
+overlap, a sliding tile uses each for all columns of the kernel.
 """
 
 from libc.string cimport memcpy, memset
@@ -11,10 +13,25 @@ from .simd cimport (
     TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
 )
 
+cdef extern from "tiles.h" nogil:
+    enum:
+        SLIDE_ROWS
+    ctypedef float slide_t[16]
+    vf vf_clamp(vf a, vf low, vf high) noexcept
+    void slide_over(
+        Py_ssize_t rows, Py_ssize_t columns, vf* acc, const float* x, Py_ssize_t pixel, const vf* b
+    ) noexcept
+
 cdef struct Taps:
     # The values under a window: contiguous runs of equal length, and where each starts, seen from the window's start.
     Py_ssize_t runs, length
     Py_ssize_t* starts
+
+cdef struct Epilogue:
+    # What is done to sums before they are stored.
+    const float* bias  # whole vectors of it
+    bint clamps        # to low..high
+    float low, high
 
 cdef struct Pixels:
     # The pixels that a gradient tile sums over, and where their windows start in x.
@@ -56,18 +73,18 @@ cdef inline void add_tap(
 
 cdef inline void correlation_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Taps* taps, const float* x, Py_ssize_t pixel,
-    const float* panel, const float* bias, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+    const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil:
     """out[r][o] = bias[o] + sum over taps t of x[r][t] panel[t][o], for `rows` neighbouring pixels r."""
     cdef:
         tile_t acc
-        vf bias_vector
+        vf bias, low, high
         Py_ssize_t r, v, i, t
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     for v in range(vectors):
-        bias_vector = vf_load(bias + v * VL)
+        bias = vf_load(epilogue.bias + v * VL)
         for r in range(rows):
-            acc[r][v] = bias_vector
+            acc[r][v] = bias
     if taps.length == 1:
         for i in range(taps.runs):
             add_tap(rows, vectors, acc, x + taps.starts[i], pixel, panel)
@@ -77,6 +94,11 @@ cdef inline void correlation_tile(
             for t in range(taps.length):
                 add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
                 panel += vectors * VL
+    if epilogue.clamps:
+        low, high = vf_set1(epilogue.low), vf_set1(epilogue.high)
+        for r in range(rows):
+            for v in range(vectors):
+                acc[r][v] = vf_clamp(acc[r][v], low, high)
     for r in range(rows):
         for v in range(vectors - 1):
             vf_store(out + r * out_pixel + v * VL, acc[r][v])
@@ -87,6 +109,41 @@ cdef inline void correlation_tile(
     else:
         for r in range(rows):
             vf_store_first(out + r * out_pixel + v * VL, acc[r][v], channels - v * VL)
+
+
+cdef inline void sliding_tile(
+    Py_ssize_t rows, const Py_ssize_t KW, Py_ssize_t KH, Py_ssize_t row, Py_ssize_t C, const float* x, Py_ssize_t pixel,
+    const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
+) noexcept nogil:
+    """out[r][o] = bias[o] + sum over kh, kw, c of x[kh][r + kw][c] panel[kh][kw][c][o], for `rows` pixels r.
+
+    Rows and pixels of x are `row` and `pixel` floats apart. Each number of x meets the whole kernel row at once.
+    """
+    cdef:
+        slide_t acc
+        vf b[5]
+        vf bias = vf_load(epilogue.bias), low, high
+        Py_ssize_t r, kh, kw, c
+    rows = min(rows, <Py_ssize_t> SLIDE_ROWS)
+    for r in range(rows):
+        acc[r] = bias
+    for kh in range(KH):
+        for c in range(C):
+            for kw in range(KW):
+                b[kw] = vf_load(panel + (kw * C + c) * VL)
+            slide_over(rows, KW, acc, x + c, pixel, b)
+        x += row
+        panel += KW * C * VL
+    if epilogue.clamps:
+        low, high = vf_set1(epilogue.low), vf_set1(epilogue.high)
+        for r in range(rows):
+            acc[r] = vf_clamp(acc[r], low, high)
+    if channels == VL:
+        for r in range(rows):
+            vf_store(out + r * out_pixel, acc[r])
+    else:
+        for r in range(rows):
+            vf_store_first(out + r * out_pixel, acc[r], channels)
 
 
 cdef inline void gradient_tile(
@@ -139,11 +196,13 @@ cdef inline void copy_patch(
             memset(patch, 0, columns * patch_pixel * sizeof(float))
         else:
             source = image + ((top + r) * width + left) * pixel
-            memset(patch, 0, before * patch_pixel * sizeof(float))
+            if before > 0:
+                memset(patch, 0, before * patch_pixel * sizeof(float))
             if pixel == channels and patch_pixel == channels:
                 memcpy(patch + before * channels, source + before * channels, (inside - before) * channels * sizeof(float))
             else:
                 for c in range(before, inside):
                     memcpy(patch + c * patch_pixel, source + c * pixel, channels * sizeof(float))
-            memset(patch + inside * patch_pixel, 0, (columns - inside) * patch_pixel * sizeof(float))
+            if inside < columns:
+                memset(patch + inside * patch_pixel, 0, (columns - inside) * patch_pixel * sizeof(float))
         patch += columns * patch_pixel

@@ -24,7 +24,7 @@ from cycnn._native.runtime cimport Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, copy_rows, correlate_tile, transpose_rows
 from .simd cimport TILE_ROWS, VL, vf_load, vf_load_first, vf_store, vf_store_first
-from .tiles cimport Taps, ceil_div, check_scratch
+from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
 from .winograd_tiles cimport (
     MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_output, transform_tile, whole_vectors,
 )
@@ -213,7 +213,9 @@ cdef class WinogradCorrelation(Step):
             const float* panel
             float bias[2 * PANEL]  # none, and the panel's
             Taps taps
+            Epilogue epilogue
         taps.runs, taps.length, taps.starts = 1, self.C, &zero
+        epilogue.clamps = False
         for p in range(bundle * self.bundle, min((bundle + 1) * self.bundle, self.packed.panels)):
             channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL)
             width = VL if channels <= VL else PANEL
@@ -222,10 +224,11 @@ cdef class WinogradCorrelation(Step):
                 copy_tile(<const float*> self.bias.data + p * PANEL, 0, 0, bias + PANEL, 0, 0, 1, 1, channels)
             panel = self.packed.data + p * MATRICES * self.C * PANEL
             for k in range(MATRICES):
+                epilogue.bias = bias + (PANEL if k == ONE else 0)
                 for g in range(groups):
                     start, stop = tiles * g // groups, tiles * (g + 1) // groups
                     correlate_tile(
-                        stop - start, &taps, v + k * self.v_matrix + start * self.pixel, self.pixel, panel, bias + (PANEL if k == ONE else 0),
+                        stop - start, &taps, v + k * self.v_matrix + start * self.pixel, self.pixel, panel, &epilogue,
                         m + k * self.m_matrix + start * width, width, width,
                     )
                 panel += self.C * width
