@@ -8,8 +8,10 @@
 /* Rows of a tile of one vector that slides over the taps of a kernel row, which stay in registers too. */
 #if TILE_ROWS > 8
 #define SLIDE_ROWS 16
-#else
+#elif VL == 8
 #define SLIDE_ROWS 8
+#else
+#define SLIDE_ROWS 6
 #endif
 
 /* low <= a <= high in every lane; NaN stays NaN, as max and min of x86 return their second operand then. */
