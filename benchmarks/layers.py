@@ -1,88 +1,216 @@
-"""Share of the FMA peak that convolutions reach, forward and backward.
+"""Share of the FMA peak that the convolutions of the networks reach, forward and backward, by algorithm.
 
-    python -m benchmarks.layers [--isa v4 v3] [--threads 1]
+    python -m benchmarks.layers [--networks resnet20 ...] [--isa v4 v3] [--threads 1] [--kept] [--json FILE]
 
-The peak is measured in the same process and in the same rounds, by independent multiply-adds in registers, for one
-thread times the number of threads. Parameters are not touched between runs, so packing is not included; it is done
-once per step in training.
+Every distinct convolution, depthwise convolution and matrix product of `benchmarks.zoo`, at its network's batch: the
+gradient to the input, the gradient to the kernel, and forward, with bias and rectifier in the epilogue. The kernel is
+touched before every run, as the optimizer does, so that packing or transforming it is included; with `--kept` it is
+not, as in prediction. Where there are several algorithms all are measured, and `*` marks the one that programs choose.
+
+Shares are those of the plain formula's operations, so that Winograd's may exceed 100 %. Peak (multiply-adds in
+registers) and bandwidth (a copy beyond all caches) are measured in the same run. For depthwise convolutions the bound
+is the larger of operations over peak and bytes, each read or written once, over bandwidth; `b` marks those bound by
+bytes. Arrays that stay in the cache can be quicker than that.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.machine import bandwidth, facts, fma_peak
 from benchmarks.timing import alternate, medians
+from benchmarks.zoo import NETWORKS, Conv, Dense, Depthwise, Place, flat, placed
 from cycnn import _native
 from cycnn._native import Buffer, Memory, Program
-from cycnn.shapes import Window, output_size, window
+from cycnn.shapes import Window, window
 
-# name: batch, side, channels in, filters, kernel, stride, padding
-LAYERS = {
-    "3x3 64->64 32x32": (4, 32, 64, 64, 3, 1, "same"),
-    "3x3 128->128 16x16": (16, 16, 128, 128, 3, 1, "same"),
-    "3x3 64->64 56x56": (2, 56, 64, 64, 3, 1, "same"),
-    "3x3 64->128 8x8": (16, 8, 64, 128, 3, 1, "same"),
-    "3x3 32->32 32x32": (8, 32, 32, 32, 3, 1, "same"),
-    "3x3 32->64 13x13 valid": (32, 13, 32, 64, 3, 1, "valid"),
-    "3x3 16->16 32x32": (8, 32, 16, 16, 3, 1, "same"),
-    "3x3 3->32 32x32": (8, 32, 3, 32, 3, 1, "same"),
-    "3x3 1->32 28x28 valid": (32, 28, 1, 32, 3, 1, "valid"),
-    "5x5 6->16 14x14 valid": (64, 14, 6, 16, 5, 1, "valid"),
-    "3x3/2 64->128 32x32": (8, 32, 64, 128, 3, 2, "same"),
-    "1x1 64->256 28x28": (4, 28, 64, 256, 1, 1, "same"),
-}
+PASSES = {"forward": "Forward", "to input": "BackwardInput", "to kernel": "BackwardKernel"}
 
 
-def steps(kernels: SimpleNamespace, layer: tuple) -> tuple[dict, float]:
-    """Return the three programs of a layer and the operations of each."""
-    batch, side, channels, filters, kernel_size, stride, padding = layer
-    rng = np.random.default_rng(0)
-    pair = (kernel_size, kernel_size)
-    view: Window = window("layers", pair, (stride, stride), padding, (1, 1), (side, side))
-    out_h, out_w = output_size(view, (side, side))
-    x, kernel, bias, out = (
-        Buffer.of(rng.standard_normal(shape, dtype=np.float32))
-        for shape in (
-            (batch, side, side, channels),
-            (*pair, channels, filters),
-            (filters,),
-            (batch, out_h, out_w, filters),
+class Case(NamedTuple):
+    """One convolution: extents of its arrays, how its window moves, and whether it is depthwise."""
+
+    image: tuple[int, ...]
+    kernel: tuple[int, ...]
+    out: tuple[int, ...]
+    stride: int
+    padding: int
+    depthwise: bool
+    first: bool  # of its network: there is no gradient to the input
+
+    @property
+    def title(self) -> str:
+        """Kernel, channels and extents in a few characters."""
+        size, stride = self.kernel[0], f"/{self.stride}" if self.stride > 1 else ""
+        kind = "depthwise " if self.depthwise else ""
+        extents = "x".join(map(str, self.image[:3]))
+        return f"{size}x{size}{stride} {kind}{self.image[3]}->{self.out[3]} {extents}"
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of one pass."""
+        taps = math.prod(self.kernel[:2]) * (1 if self.depthwise else self.image[3])
+        return 2.0 * math.prod(self.out) * taps
+
+    @property
+    def bytes(self) -> float:
+        """Bytes of the images on both sides and of the kernel."""
+        return 4.0 * (math.prod(self.image) + math.prod(self.out) + math.prod(self.kernel))
+
+
+def case_of(place: Place, rows: int, first: bool) -> Case | None:
+    """Return the convolution that a layer is, if it is one."""
+    match place.layer:
+        case Conv(filters, size, stride, padding):
+            kernel = (size, size, place.input[-1], filters)
+            return Case((rows, *place.input), kernel, (rows, *place.output), stride, padding, False, first)
+        case Depthwise(size, stride, padding):
+            kernel = (size, size, place.input[-1], 1)
+            return Case((rows, *place.input), kernel, (rows, *place.output), stride, padding, True, first)
+        case Dense(units):
+            shape = (1, 1, *place.input, units)
+            return Case((1, 1, rows, *place.input), shape, (1, 1, rows, units), 1, 0, False, first)
+    return None
+
+
+def cases(networks: list[str]) -> Iterator[Case]:
+    """Return every distinct convolution of these networks once."""
+    seen = set()
+    for name in networks:
+        places = list(flat(placed(NETWORKS[name])))
+        for i, place in enumerate(places):
+            case = case_of(place, NETWORKS[name].batch, i == 0)
+            if case and case not in seen:
+                seen.add(case)
+                yield case
+
+
+def families(kernels: SimpleNamespace, case: Case, name: str) -> list[str]:
+    """Return the algorithms that can compute a pass, as the first words of their steps' names."""
+    if case.depthwise:
+        return ["DepthwiseConv2D"]
+    fits = case.kernel[:2] == (3, 3) and case.stride == 1 and min(case.kernel[2:]) >= 8
+    return ["Conv2D", "Winograd"] if fits and hasattr(kernels, f"Winograd{PASSES[name]}") else ["Conv2D"]
+
+
+def chosen(kernels: SimpleNamespace, case: Case, name: str, view: Window) -> str:
+    """Return the algorithm that programs choose."""
+    options = families(kernels, case, name)
+    if len(options) == 1:
+        return options[0]
+    from cycnn.program import algorithms
+
+    pixels = case.image[:3] if name == "to input" else case.out[:3]
+    return options[bool(algorithms.winograd(kernels, case.kernel, view, pixels))]
+
+
+class Passes:
+    """The passes of one convolution as programs, on random data."""
+
+    def __init__(self, kernels: SimpleNamespace, case: Case) -> None:
+        self.kernels, self.case = kernels, case
+        sides = ((case.padding, case.padding),) * 2
+        pair = (case.stride, case.stride)
+        self.window = window("layers", case.kernel[:2], pair, sides, (1, 1), case.image[1:3])
+        rng = np.random.default_rng(0)
+        shapes = (case.image, case.kernel, (case.out[3],), case.out)
+        self.x, self.kernel, self.bias, self.out = (
+            Buffer.of(rng.standard_normal(shape, dtype=np.float32)) for shape in shapes
         )
-    )
-    dx, dkernel, dbias = (Buffer.of(np.empty(b.shape, np.float32)) for b in (x, kernel, bias))
-    dout = Buffer.of(rng.standard_normal(out.shape, dtype=np.float32))
-    made = {
-        "forward": kernels.Conv2DForward(x, kernel, bias, out, view, "relu"),
-        "input": kernels.Conv2DBackwardInput(dout, kernel, dx, view, "linear", None),
-        "kernel": kernels.Conv2DBackwardKernel(x, dout, dkernel, dbias, view),
-    }
-    for step in made.values():
+        self.dout = Buffer.of(rng.standard_normal(case.out, dtype=np.float32))
+        self.dx, self.dkernel, self.dbias = (
+            Buffer.of(np.empty(buffer.shape, np.float32)) for buffer in (self.x, self.kernel, self.bias)
+        )
+
+    def arguments(self, name: str) -> tuple[Any, ...]:
+        """Return what the step of a pass is made of."""
+        if name == "forward":
+            return self.x, self.kernel, self.bias, self.out, self.window, "relu"
+        if name == "to input":
+            return self.dout, self.kernel, self.dx, self.window, "relu", self.x
+        return self.x, self.dout, self.dkernel, self.dbias, self.window
+
+    def runs(self, kept: bool) -> dict[tuple[str, str], Callable[[], None]]:
+        """Return a function for each pass and algorithm."""
+        return {
+            (name, family): self._run(getattr(self.kernels, family + suffix)(*self.arguments(name)), kept)
+            for name, suffix in PASSES.items()
+            if not (name == "to input" and self.case.first)
+            for family in families(self.kernels, self.case, name)
+        }
+
+    def _run(self, step: Any, kept: bool) -> Callable[[], None]:
         step.place_workspace(Memory(step.workspace), 0)
-    operations = 2.0 * batch * out_h * out_w * filters * channels * kernel_size**2
-    return {name: Program([step]).run for name, step in made.items()}, operations
+        run, touch = Program([step]).run, self.kernel.touch
+        if kept:
+            return run
+
+        def fresh() -> None:
+            touch()
+            run()
+
+        return fresh
 
 
-def main() -> None:
+def share(case: Case, seconds: float, peak: float, rate: float) -> str:
+    """Return milliseconds and the share of the bound."""
+    bounds = case.operations / peak, case.bytes / rate if case.depthwise else 0.0
+    return f"{seconds * 1e3:8.3f} {max(bounds) / seconds:5.0%}{'b' if bounds[1] > bounds[0] else ' '}"
+
+
+def measure(case: Case, arguments: argparse.Namespace, isa: str, peak: float, rate: float) -> list[dict[str, Any]]:
+    """Measure one convolution; print and return what was found."""
+    kernels = _native.kernels("float32", isa)
+    passes = Passes(kernels, case)
+    times = medians(alternate(passes.runs(arguments.kept), arguments.rounds, arguments.seconds))
+    cells = []
+    for name in PASSES:
+        pick = chosen(kernels, case, name, passes.window)
+        found = [(family, seconds) for (which, family), seconds in times.items() if which == name]
+        shown = [
+            f"{'W' if family == 'Winograd' else ' '}{share(case, seconds, peak, rate)}{'*' if family == pick else ' '}"
+            for family, seconds in found
+        ]
+        cells.append(f"{''.join(shown):38}")
+    print(f"{case.title:34}{''.join(cells)}".rstrip(), flush=True)
+    return [
+        {"layer": case.title, "pass": name, "algorithm": family, "isa": isa, "seconds": seconds,
+         "operations": case.operations, "bytes": case.bytes, "peak": peak, "bandwidth": rate}
+        for (name, family), seconds in times.items()
+    ]  # fmt: skip
+
+
+def main(command: list[str] | None = None) -> None:
     """Print a table per instruction set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--isa", nargs="+", default=list(_native.supported))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NETWORK")
+    parser.add_argument("--isa", nargs="+", choices=_native.supported, default=[_native.isa])
     parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
+    parser.add_argument("--kept", action="store_true", help="kernels are packed or transformed once, not in every run")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.02, help="that every pass runs in every round")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    arguments = parser.parse_args(command)
     _native.set_num_threads(arguments.threads)
+    found: list[dict[str, Any]] = []
     for isa in arguments.isa:
-        fma = importlib.import_module(f"cycnn._native.{isa}.peak").FmaPeak()
-        print(f"\n{isa}, {arguments.threads} thread(s): milliseconds and share of the FMA peak")
-        print(f"{'layer':26}{'peak GFLOP/s':>14}{'forward':>18}{'to input':>18}{'to kernel':>18}")
-        for name, layer in LAYERS.items():
-            runs, operations = steps(_native.kernels("float32", isa), layer)
-            times = medians(alternate({**runs, "peak": Program([fma]).run}))
-            peak = fma.operations / times["peak"] * arguments.threads
-            cells = (f"{times[run] * 1e3:9.3f} ms {operations / times[run] / peak:4.0%}" for run in runs)
-            print(f"{name:26}{peak / 1e9:14.0f}{''.join(f'{cell:>18}' for cell in cells)}")
+        print(", ".join(f"{key} {value}" for key, value in facts(isa, arguments.threads).items()))
+        rate = bandwidth()
+        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds and share of the FMA peak; W is Winograd, * what is chosen")
+        print(f"{'layer, batch x height x width':34}" + "".join(f"{name:38}" for name in PASSES).rstrip())
+        for case in cases(arguments.networks):
+            peak = fma_peak(isa, 3) * arguments.threads
+            found += measure(case, arguments, isa, peak, rate)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

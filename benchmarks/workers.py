@@ -1,120 +1,172 @@
-"""One library in a process of its own, which runs training steps when it is told to.
+"""One library in a process of its own, which works when it is told to, and the same as seen from outside.
 
-    python -m benchmarks.workers LIBRARY NETWORK BATCH THREADS
+    python -m benchmarks.workers LIBRARY NETWORK THREADS WEIGHTS
 
-prints the number of parameters, then, for every count that it reads, the seconds of a step. A process each, because
-the libraries' thread pools would disturb one another.
+reads one JSON object a line and answers each with another. A process each, because the libraries' pools of threads and
+denormal modes would disturb one another, and so that memory can be told apart.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from benchmarks import networks
+from benchmarks.libraries import LIBRARIES, Subject
+from benchmarks.zoo import NETWORKS, Network, batch_of
+
+# What keeps each library to 256-bit vectors. ONNX Runtime has nothing of the kind.
+LIMITS = {
+    "v3": {
+        "CYCNN_ISA": "v3",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    }
+}
+UNLIMITED = {"v3": ("onnxruntime",)}
+
+# What PyTorch's tuning guide asks of the allocator: freed memory is kept, in huge pages, and not given back to the
+# system and taken anew, zeroed, in every step. It halves the time of some networks; cycnn allocates nothing in a step.
+TUNED = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "MALLOC_TOP_PAD_": str(1 << 26),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
 
 
-def batch_of(name: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one batch of the images and labels that all libraries train on."""
-    rng = np.random.default_rng(0)
-    shape = networks.NETWORKS[name][0]
-    x = rng.random((batch, *shape), dtype=np.float32)
-    return x, rng.integers(0, networks.CLASSES, batch).astype(np.int32)
+class Work:
+    """What a worker can do; every method is a request, and returns what is answered."""
 
+    def __init__(self, library: str, network: str, threads: int, weights_file: str) -> None:
+        self.library, self.network, self.threads = LIBRARIES[library], NETWORKS[network], threads
+        self.weights_file = weights_file
+        self.subject = cache(self._subject)
+        self.run = cache(self._run)
 
-def cycnn_step(name: str, batch: int, threads: int) -> tuple[Callable[[], object], int]:
-    """Return a training step of cycnn and its number of parameters."""
-    import cycnn
+    def _subject(self, network: Network) -> Subject:
+        weights = None
+        if os.path.exists(self.weights_file):
+            with np.load(self.weights_file) as file:
+                weights = dict(file)
+        subject = self.library.subject(network, weights, self.threads)
+        if weights is None:
+            np.savez(self.weights_file, **subject.weights)  # type: ignore[attr-defined]
+        return subject
 
-    cycnn.set_num_threads(threads)
-    model = networks.keras_model(cycnn, name)
-    x, y = batch_of(name, batch)
-    return lambda: model.train_on_batch(x, y), model.count_params()
+    def _run(self, task: str) -> Callable[[], Any]:
+        subject = self.subject(self.network)
+        x, y = batch_of(self.network, 1 if task == "one" else self.network.batch)
+        return subject.trainer(x, y) if task == "train" else subject.predictor(x)
 
+    def begin(self) -> dict[str, Any]:
+        """Build the network."""
+        subject = self.subject(self.network)
+        return {"version": self.library.version(), "parameters": subject.parameters}
 
-def keras_step(name: str, batch: int, threads: int) -> tuple[Callable[[], object], int]:
-    """Return a training step of Keras on TensorFlow: its compiled train function, on tensors."""
-    os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
-    import keras
-    import tensorflow as tf
+    def check(self) -> dict[str, Any]:
+        """Return logits of the first images and, of a library that trains, the loss of the first step."""
+        rows = self.network.batch
+        x, y = batch_of(self.network, rows)
+        logits = np.array(self.subject(self.network).predictor(x)()[:4], np.float64)
+        answer: dict[str, Any] = {"logits": logits.tolist()}
+        if "train" in self.library.tasks:
+            comparable = self.network.without_dropout()
+            step = self.run("train") if comparable == self.network else self.subject(comparable).trainer(x, y)
+            answer["loss"] = float(step())
+        return answer
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    model = networks.keras_model(keras, name)
-    x, y = (tf.constant(array) for array in batch_of(name, batch))
-    model.train_on_batch(x, y)
+    def time(self, task: str, count: int) -> dict[str, Any]:
+        """Return the mean seconds of so many runs of a task."""
+        run = self.run(task)
+        start = time.perf_counter()
+        for _ in range(count):
+            run()
+        return {"seconds": (time.perf_counter() - start) / count}
 
-    def step() -> None:
-        model.train_function(iter([(x, y)]))
-
-    return step, model.count_params()
-
-
-def torch_step(name: str, batch: int, threads: int) -> tuple[Callable[[], object], int]:
-    """Return a training step of PyTorch: eager, channels last, fused Adam, denormals flushed."""
-    import torch
-
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    model = networks.torch_model(torch, name)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    loss_of = torch.nn.CrossEntropyLoss()
-    x, y = batch_of(name, batch)
-    x = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    y = torch.from_numpy(y).long()
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(model(x), y).backward()
-        optimizer.step()
-
-    return step, sum(p.numel() for p in model.parameters())
-
-
-LIBRARIES = {"cycnn": cycnn_step, "torch": torch_step, "keras": keras_step}
+    def memory(self) -> dict[str, Any]:
+        """Return the most bytes that the process has had resident."""
+        return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
 class Worker:
     """A library's process, as seen from the one that compares."""
 
-    def __init__(self, library: str, name: str, batch: int, threads: int) -> None:
-        command = [sys.executable, "-m", "benchmarks.workers", library, name, str(batch), str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
-        self.parameters = int(self._answer(library))
+    def __init__(
+        self,
+        library: str,
+        network: str,
+        threads: int,
+        weights_file: str,
+        isa: str | None = None,
+        *,
+        tuned: bool = True,
+    ) -> None:
+        command = [sys.executable, "-m", "benchmarks.workers", library, network, str(threads), weights_file]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **LIMITS.get(isa or "", {})}
+        if tuned:
+            environment |= TUNED
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, bufsize=1, env=environment
+        )
+        self.begun: dict[str, Any] | None = None
 
-    def _answer(self, what: object) -> str:
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker ended without an answer ({what})")
-        return line
+    def send(self, request: str, **arguments: Any) -> None:
+        """Ask for something without waiting for the answer."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):  # then there will be no answer either
+            self.process.stdin.write(json.dumps({"request": request, **arguments}) + "\n")
 
-    def seconds(self, steps: int) -> float:
-        """Return the mean seconds of so many steps."""
-        self.process.stdin.write(f"{steps}\n")
-        return float(self._answer(steps))
+    def receive(self) -> dict[str, Any]:
+        """Return the answer to the earliest request that has none yet; raise RuntimeError with what went wrong."""
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline() or '{"error": "the process ended"}')
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer
+
+    def ask(self, request: str, **arguments: Any) -> dict[str, Any]:
+        """Return the answer to a request; raise RuntimeError with what went wrong."""
+        self.send(request, **arguments)
+        return self.receive()
+
+    def seconds(self, task: str, count: int) -> float:
+        """Return the mean seconds of so many runs of a task."""
+        return float(self.ask("time", task=task, count=count)["seconds"])
 
     def close(self) -> None:
         """End the process."""
+        assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def main() -> None:
-    """Answer with the seconds of a step for every count that is read."""
-    library, name, batch, threads = sys.argv[1:]
-    step, parameters = LIBRARIES[library](name, int(batch), int(threads))
-    print(parameters, flush=True)
-    for line in sys.stdin:
-        steps = int(line)
-        start = time.perf_counter()
-        for _ in range(steps):
-            step()
-        print((time.perf_counter() - start) / steps, flush=True)
+    """Answer requests until there are no more."""
+    library, network, threads, weights_file = sys.argv[1:]
+    with os.fdopen(os.dup(1), "w", buffering=1) as answers:  # libraries may print to where answers are expected
+        os.dup2(2, 1)
+        work = Work(library, network, int(threads), weights_file)
+        for line in sys.stdin:
+            arguments = json.loads(line)
+            try:
+                answer = getattr(work, arguments.pop("request"))(**arguments)
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"}
+            print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
