@@ -15,6 +15,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `conv2d_scatter`  its gradient to an input of few channels
 `conv2d_kernel`   its gradient to the kernel and the bias
 `winograd`        Winograd's convolution of 3x3 taps, float32: forward and gradient to the input
+`winograd_kernel`  its gradient to the kernel and the bias
 `correlation`     what they share: packed kernels, and the tiles of `tiles.pxd`
 `plain`           convolution as plain loops: float64, and the yardstick of the tiles
 `depthwise`       depthwise convolution: forward and gradient to the input
@@ -85,6 +86,7 @@ FAMILIES = (
     "conv2d",
     "conv2d_kernel",
     "winograd",
+    "winograd_kernel",
     "depthwise",
     "depthwise_kernel",
     "pool2d",
@@ -106,7 +108,7 @@ FAMILIES = (
     "optimizers",
     "regularizers",
 )
-TILED = ("conv2d", "conv2d_kernel", "winograd", "depthwise_kernel")
+TILED = ("conv2d", "conv2d_kernel", "winograd", "winograd_kernel", "depthwise_kernel")
 PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in TILED))
 LEVELS = ("v4", "v3", "v2", "neon", "portable")
 

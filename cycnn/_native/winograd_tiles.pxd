@@ -10,6 +10,8 @@ vanishes at the other points. In two dimensions each is applied to the columns a
 outputs cost 36 multiplications in place of 144. Written as differences that several rows share, B^T takes 16 operations
 and A^T 12. All vectors are VL channels; steps are in floats.
 
+The gradient of the taps from that of four outputs is the transpose, F(3, 4) at the same points: G^T [(B^T d) * (A dy)].
+
 Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016).
 """
 
@@ -134,3 +136,51 @@ cdef inline void kernel_line(const float* g, Py_ssize_t step, float* t, Py_ssize
     vf_store(t + 4 * t_step, vf_fma(
         vf_set1(<float> (1.0 / 15.0)), vf_fma(vf_set1(4), g2, vf_fma(vf_set1(-2), g1, g0)), zero))
     vf_store(t + 5 * t_step, g2)
+
+
+cdef inline void gradient_line(const float* d, Py_ssize_t step, float* t, Py_ssize_t t_step) noexcept nogil:
+    """t = A d for the gradients of four outputs: the values at the points of the polynomial with these coefficients."""
+    cdef:
+        vf d0 = vf_load(d), d1 = vf_load(d + step), d2 = vf_load(d + 2 * step), d3 = vf_load(d + 3 * step)
+        vf even = vf_add(d0, d2), odd = vf_add(d1, d3), half = vf_set1(0.5), minus_two = vf_set1(-2)
+    vf_store(t, d0)
+    vf_store(t + t_step, vf_add(even, odd))
+    vf_store(t + 2 * t_step, difference(even, odd))
+    vf_store(t + 3 * t_step, vf_fma(half, vf_fma(half, vf_fma(half, d3, d2), d1), d0))
+    vf_store(t + 4 * t_step, vf_fma(minus_two, vf_fma(minus_two, vf_fma(minus_two, d3, d2), d1), d0))
+    vf_store(t + 5 * t_step, d3)
+
+
+cdef inline void transform_gradient(
+    const float* d, Py_ssize_t row, Py_ssize_t pixel, float* columns, float* w, Py_ssize_t matrix,
+) noexcept nogil:
+    """w[i][j] = (A d A^T)[i][j] for a tile of 4 x 4 gradients; `columns` is room for 24 vectors."""
+    cdef Py_ssize_t i
+    for i in range(OUTPUTS):
+        gradient_line(d + i * pixel, row, columns + i * VL, OUTPUTS * VL)
+    for i in range(POINTS):
+        gradient_line(columns + i * OUTPUTS * VL, VL, w + i * POINTS * matrix, matrix)
+
+
+cdef inline void taps_line(const float* m, Py_ssize_t step, float* g, Py_ssize_t g_step) noexcept nogil:
+    """g = G^T m for the gradients of three taps."""
+    cdef:
+        vf m1 = vf_load(m + step), m2 = vf_load(m + 2 * step), m3 = vf_load(m + 3 * step), m4 = vf_load(m + 4 * step)
+        vf even = vf_add(m1, m2), odd = difference(m1, m2), third = vf_set1(<float> (1.0 / 3.0))
+    vf_store(g, vf_fma(third, odd, vf_fma(
+        vf_set1(<float> (-16.0 / 15.0)), m3, vf_fma(vf_set1(<float> (1.0 / 15.0)), m4, vf_load(m)))))
+    vf_store(g + g_step, vf_fma(third, even, vf_fma(
+        vf_set1(<float> (-8.0 / 15.0)), m3, vf_fma(vf_set1(<float> (-2.0 / 15.0)), m4, vf_set1(0)))))
+    vf_store(g + 2 * g_step, vf_fma(third, odd, vf_fma(
+        vf_set1(<float> (4.0 / 15.0)), difference(m4, m3), vf_load(m + 5 * step))))
+
+
+cdef inline void transform_taps(
+    const float* m, Py_ssize_t matrix, float* columns, float* g, Py_ssize_t row, Py_ssize_t column,
+) noexcept nogil:
+    """g[i][j] = (G^T m G)[i][j] for the gradients of 3 x 3 taps; `columns` is room for 18 vectors."""
+    cdef Py_ssize_t i
+    for i in range(POINTS):
+        taps_line(m + i * matrix, POINTS * matrix, columns + i * VL, POINTS * VL)
+    for i in range(3):
+        taps_line(columns + i * POINTS * VL, VL, g + i * row, column)
