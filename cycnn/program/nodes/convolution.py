@@ -13,6 +13,8 @@ from cycnn.shapes import POINTWISE, Window, pixels
 from cycnn.strides import channel_sums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cycnn.program.emission import Emission
     from cycnn.program.nodes.normalization import FrozenBatchNorm
     from cycnn.variable import Variable
@@ -69,10 +71,11 @@ class Conv2D(Convolution):
         self.step = "DepthwiseConv2D" if kernel.shape[-2] == 1 < x.shape[-1] else "Conv2D"
         self.groups = x.shape[-1] // kernel.shape[-2]
 
-    def algorithm(self, emit: Emission, result: Value) -> str:
-        """Return the kind of the steps that compute images: the output, or the gradient of the input."""
+    def algorithm(self, emit: Emission, pixels: Value, chooser: Callable[..., bool] = algorithms.winograd) -> str:
+        """Return the kind of the step that computes images, the output or the gradient of the input, or what else is
+        chosen by the pixels that are seen as tiles."""
         whole = self.step == "Conv2D" and self.groups == 1
-        if whole and algorithms.winograd(emit.kernels, self.kernel.shape, self.window, result.shape[:3]):
+        if whole and chooser(emit.kernels, self.kernel.shape, self.window, pixels.shape[:3]):
             return "Winograd"
         return self.step
 
@@ -94,7 +97,8 @@ class Conv2D(Convolution):
         if self.learns:
             dkernel = emit.share(self.kernel)
             dbias = None if self.bias is None else emit.share(self.bias)
-            emit(f"{self.step}BackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
+            algorithm = self.algorithm(emit, dout, algorithms.winograd_kernel)
+            emit(f"{algorithm}BackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
         if x.requires_gradient:
             activation, y = emit.chain(self.images(x))
             dx = self.images(emit.share(x))
