@@ -19,6 +19,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `correlation`     what they share: packed kernels, and the tiles of `tiles.pxd`
 `plain`           convolution as plain loops: float64, and the yardstick of the tiles
 `depthwise`       depthwise convolution: forward and gradient to the input
+`depthwise_windows`  the same for 3x3 windows, float32
 `depthwise_kernel`  its gradient to the kernel and the bias, float32
 `pool2d`          maximum and average pooling
 `pool2d_backward`  their gradients
@@ -42,7 +43,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `fold`            normalisation by fixed statistics folded into the kernel before it
 `optimizers`      parameter updates
 `regularizers`    penalties on the size of numbers
-`peak`            the most that a core can multiply and add, for benchmarks
+`peak`            the most that a core can multiply and add, read and write, for benchmarks
 
 A dense layer is a 1x1 convolution whose image is the batch, so matrices need no family of their own.
 

@@ -21,9 +21,11 @@ channels, go through a plain loop.
 from libc.stdlib cimport free, malloc
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport LINEAR, activate, activation_code, chain_activation, real_t
-from .geometry cimport geometry_t, read_geometry
+from .activations cimport LINEAR, activation_code, real_t
+from .depthwise_windows cimport correlate_windows, window_chunks, windows_fit
+from .geometry cimport read_geometry
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_store, vf_zero
+from .sliding cimport axis_t, combine_taps, find_inside, finish_row, list_taps, sliding_t, tap_t
 from .tiles cimport ceil_div, check_scratch
 
 cdef enum:
@@ -31,78 +33,10 @@ cdef enum:
     CHUNK = 128     # channels in a task, about
     TASK = 1 << 17  # multiplications in a task, about
 
-cdef struct tap_t:
-    Py_ssize_t kernel, source  # which tap, and which position it meets; or where the numbers of both are
-
-cdef struct axis_t:
-    # The taps of target columns `phase`, `phase` + distance, ... and the source columns that they meet in the first.
-    tap_t* taps
-    Py_ssize_t count, outputs, step  # taps; columns; source columns from one column to the next
-    Py_ssize_t first, stop           # the columns for which all taps meet something
-
-cdef struct sliding_t:
-    geometry_t g
-    Py_ssize_t M, SH, SW, TH, TW  # extents of the source and of the target
-    bint transposed, tiles
-    Py_ssize_t chunks, blocks, block  # chunks of channels; blocks of target rows, and rows in each
-    Py_ssize_t phases, distance
-    axis_t* columns
-
 ctypedef void (*correlate_loop)(
     const sliding_t* s, const void* source, const void* kernel, const void* bias, void* target, const void* y,
     int activation, Py_ssize_t task, char* scratch
 ) noexcept nogil
-
-
-# --- taps ------------------------------------------------------------------------------------------
-
-
-cdef inline Py_ssize_t list_taps(
-    bint transposed, Py_ssize_t target, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t pad, Py_ssize_t dilation,
-    tap_t* taps
-) noexcept nogil:
-    """List the taps of a target position and the source positions that they meet, inside or not; return how many."""
-    cdef Py_ssize_t k, count = 0, start
-    for k in range(K):
-        if transposed:
-            start = target + pad - k * dilation
-            if start % stride != 0:
-                continue
-            start //= stride
-        else:
-            start = target * stride - pad + k * dilation
-        taps[count].kernel, taps[count].source = k, start
-        count += 1
-    return count
-
-
-cdef inline void find_inside(axis_t* axis, Py_ssize_t size) noexcept nogil:
-    """Find the columns for which all taps meet one of `size` source columns."""
-    cdef Py_ssize_t k, at
-    axis.first, axis.stop = 0, axis.outputs
-    for k in range(axis.count):
-        at = axis.taps[k].source
-        if at < 0:
-            axis.first = max(axis.first, ceil_div(-at, axis.step))
-        axis.stop = min(axis.stop, ceil_div(size - at, axis.step) if at < size else 0)
-
-
-cdef inline Py_ssize_t combine_taps(
-    const sliding_t* s, const tap_t* rows, Py_ssize_t count, const axis_t* columns, Py_ssize_t j, Py_ssize_t pixel,
-    tap_t* taps
-) noexcept nogil:
-    """List where the kernel and the source of each tap of column j are; return how many meet something."""
-    cdef Py_ssize_t r, c, at, found = 0
-    for r in range(count):
-        if not 0 <= rows[r].source < s.SH:
-            continue
-        for c in range(columns.count):
-            at = columns.taps[c].source + j * columns.step
-            if 0 <= at < s.SW:
-                taps[found].kernel = (rows[r].kernel * s.g.KW + columns.taps[c].kernel) * s.g.OC
-                taps[found].source = (rows[r].source * s.SW + at) * pixel
-                found += 1
-    return found
 
 
 # --- rows of the target ----------------------------------------------------------------------------
@@ -240,20 +174,6 @@ cdef inline void add_channels(
             out[i * pixel + c] = total
 
 
-cdef inline void finish_row(
-    int activation, const real_t* y, real_t* out, Py_ssize_t pixels, Py_ssize_t pixel, Py_ssize_t channels
-) noexcept nogil:
-    """Apply the epilogue to some channels of a row: the activation, or the derivative where its output y is given."""
-    cdef Py_ssize_t i
-    if pixel == channels:  # nothing between the pixels: one long loop
-        pixels, channels = 1, pixels * channels
-    for i in range(pixels):
-        if y != NULL:
-            chain_activation(activation, y + i * pixel, out + i * pixel, channels)
-        else:
-            activate(activation, out + i * pixel, channels)
-
-
 cdef void correlate(
     const sliding_t* s, const real_t* source, const real_t* kernel, const real_t* bias, real_t* target,
     const real_t* y, int activation, Py_ssize_t task, char* scratch
@@ -326,7 +246,7 @@ cdef class Depthwise(Step):
         s.SH, s.SW, s.TH, s.TW = s.g.IH, s.g.IW, s.g.OH, s.g.OW
         if transposed:
             s.SH, s.SW, s.TH, s.TW = s.g.OH, s.g.OW, s.g.IH, s.g.IW
-        s.chunks = max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
+        s.chunks = window_chunks(s) if windows_fit(s) else max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
         row_cost = max(self.cost() / max(s.g.N * s.TH * s.chunks, 1), 1.0)
         s.block = max(min(<Py_ssize_t> (TASK / row_cost), s.TH), 1)
         s.blocks = ceil_div(s.TH, s.block)
@@ -336,7 +256,9 @@ cdef class Depthwise(Step):
         numbers = rows * (s.TW if transposed else s.SW) * width if s.M > 1 else 0
         self.scratch = (s.g.KH + s.g.KH * s.g.KW) * sizeof(tap_t) + numbers * sizeof(double)
         self._list_columns()
-        if x.dtype == "float32":
+        if windows_fit(s):
+            self.loop = <correlate_loop> correlate_windows
+        elif x.dtype == "float32":
             self.loop = <correlate_loop> correlate[float]
         else:
             self.loop = <correlate_loop> correlate[double]

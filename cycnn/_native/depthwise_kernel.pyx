@@ -16,6 +16,7 @@ order at the end: the bits do not depend on the number of threads.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
+from .depthwise_tiles cimport MOST_ROWS, meet_column, prefetch, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport Pixels, ceil_div, check_scratch
@@ -25,6 +26,8 @@ cdef enum:
     TAPS = 6         # taps in a tile, at most
     BLOCK_W = 16     # columns and pixels of a block, at most
     PIXELS = 96
+    CHUNK = 8        # vectors of channels in a task, at most
+    SUMS = 10 * VL   # floats: for each vector of channels, those of the taps and of the bias
     TASKS = 16       # parts x panels, at least, where there are so many blocks
 
 
@@ -105,6 +108,84 @@ cdef inline void pack_row(
         source += pixel
 
 
+# --- 3 x 3 windows ---------------------------------------------------------------------------------
+
+cdef struct strip_place_t:
+    # The arrays that a strip reads, at its vector of channels.
+    const float* rows[9]                 # of x that the strip meets; NULL outside of the image
+    Py_ssize_t width, pad                # columns of x, and those missing before the first that the strip meets
+    Py_ssize_t pixel                     # floats from one pixel to the next, in both arrays
+    const float* dout
+    Py_ssize_t columns, dout_row
+    Py_ssize_t x_ahead, x_row, dout_ahead  # where the pixels are that are fetched, seen from `rows[1]` and dout
+    float* sums                          # of the taps and of dout
+    bint with_bias
+
+
+cdef inline void gradient_strip(
+    const Py_ssize_t R, const Py_ssize_t SH, const Py_ssize_t SW, const strip_place_t* p
+) noexcept nogil:
+    """Add the products of a strip of dout and what it meets in x to the sums."""
+    cdef:
+        strip_t t
+        taps_t k
+        vf total = vf_load(p.sums + 9 * VL)
+        Py_ssize_t j, m, r, column, last = 2 // SW
+    for m in range(9):
+        k[m // 3][m % 3] = vf_load(p.sums + m * VL)
+    for m in range(3):
+        for r in range(R):
+            t[m][r] = vf_zero()
+    for j in range(-last, p.columns):
+        for r in range(R):
+            t[0][r] = t[1][r]
+            if SW == 1:
+                t[1][r] = t[2][r]
+            t[last][r] = vf_zero()
+        if j + last < p.columns:
+            for r in range(R):
+                t[last][r] = vf_load(p.dout + r * p.dout_row + (j + last) * p.pixel)
+            if p.with_bias:
+                for r in range(R):
+                    total = vf_add(total, t[last][r])
+        if SW > 1:
+            column = j * SW - p.pad + 1
+            if 0 <= column < p.width:
+                meet_column(1, R, SH, SW, p.rows, column * p.pixel, t, k, True)
+        column = j * SW - p.pad + 2
+        if 0 <= column < p.width:
+            meet_column(2, R, SH, SW, p.rows, column * p.pixel, t, k, True)
+    for m in range(9):
+        vf_store(p.sums + m * VL, k[m // 3][m % 3])
+    vf_store(p.sums + 9 * VL, total)
+
+
+cdef inline void strips_of(Py_ssize_t R, const Py_ssize_t SH, const Py_ssize_t SW, const strip_place_t* p) noexcept nogil:
+    """Call the strip with a constant for its rows."""
+    if R == 1:
+        gradient_strip(1, SH, SW, p)
+    elif R == 2:
+        gradient_strip(2, SH, SW, p)
+    elif R == 3:
+        gradient_strip(3, SH, SW, p)
+    elif R == 4:
+        gradient_strip(4, SH, SW, p)
+    elif SH == 1 and R == 5 <= MOST_ROWS:
+        gradient_strip(5, SH, SW, p)
+    elif SH == 1 and R == 6 <= MOST_ROWS:
+        gradient_strip(6, SH, SW, p)
+    elif SH == 1 and R == 7 <= MOST_ROWS:
+        gradient_strip(7, SH, SW, p)
+
+
+cdef void add_strip(Py_ssize_t R, const strip_place_t* p) noexcept nogil:
+    strips_of(R, 1, 1, p)
+
+
+cdef void add_strip_2(Py_ssize_t R, const strip_place_t* p) noexcept nogil:
+    strips_of(R, 2, 2, p)
+
+
 cdef class DepthwiseConv2DBackwardKernel(Step):
     """dkernel and dbias from x and dout."""
 
@@ -118,12 +199,26 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
         Py_ssize_t block_h, block_w, blocks_h, blocks_w, blocks, parts
         Py_ssize_t patch_h, patch_w                    # of a block's patch of x
         bint reducing
+        # With 3 x 3 windows: strips of rows, divided into parts, and vectors of channels, into chunks.
+        bint strips_fit
+        Py_ssize_t strips, vectors, chunks
 
     def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
         cdef geometry_t* g = &self.g
         self.x, self.dout, self.dkernel, self.dbias = x, dout, dkernel, dbias
         read_geometry(g, x.shape, dout.shape, window)
         self.M = g.OC // max(g.IC, 1)
+        self.strips_fit = (
+            self.M == 1 and g.OC >= VL and g.KH == 3 and g.KW == 3 and g.dilation_h == 1 and g.dilation_w == 1
+            and g.stride_h == g.stride_w and g.stride_h <= 2 and g.N * g.OH * g.OW > 0
+        )
+        if self.strips_fit:
+            self.strips = ceil_div(g.OH, min(<Py_ssize_t> MOST_ROWS, 7 // g.stride_h))
+            self.vectors = ceil_div(g.OC, VL)
+            self.chunks = ceil_div(self.vectors, CHUNK)
+            self.parts = min(g.N * self.strips, ceil_div(TASKS, self.chunks))
+            self.workspace = self.parts * self.vectors * SUMS * sizeof(float)
+            return
         self.panels, self.width = ceil_div(g.OC, PANEL), ceil_div(g.OC, VL) * VL
         self.blocks_w = ceil_div(g.OW, BLOCK_W)
         self.block_w = ceil_div(g.OW, max(self.blocks_w, 1))
@@ -139,15 +234,70 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
 
     cdef void run(self) noexcept nogil:
         self.reducing = False
+        if self.strips_fit:
+            self.split(self.parts * self.chunks, 20.0 * self.dout.size)
+            self.reducing = True
+            self.split(self.vectors, 10.0 * self.parts * self.g.OC)
+            return
         self.split(self.parts * self.panels, 2.0 * self.dout.size * (self.g.KH * self.g.KW + 1))
         self.reducing = True
         self.split(self.g.KH * self.g.KW + 1, <double> self.workspace)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        if self.reducing:
+        if self.strips_fit:
+            if self.reducing:
+                self.reduce_strips(i)
+            else:
+                self.accumulate_strips(i // self.chunks, i % self.chunks)
+        elif self.reducing:
             self.reduce(i)
         else:
             self.accumulate(i // self.panels, i % self.panels * PANEL, <float*> scratch)
+
+    cdef void accumulate_strips(self, Py_ssize_t part, Py_ssize_t chunk) noexcept nogil:
+        """Sum one part of the strips of all images, for one chunk of channels."""
+        cdef:
+            const geometry_t* g = &self.g
+            Py_ssize_t C = g.OC, strip, n, oh, R, v, c, i, ih, strips = g.N * self.strips
+            Py_ssize_t first = self.vectors * chunk // self.chunks, stop = self.vectors * (chunk + 1) // self.chunks
+            float* sums = <float*> self.work + part * self.vectors * SUMS
+            strip_place_t p
+        p.width, p.pad, p.pixel, p.columns, p.dout_row = g.IW, g.pad_left, C, g.OW, g.OW * C
+        p.with_bias = self.dbias is not None
+        memset(sums + first * SUMS, 0, (stop - first) * SUMS * sizeof(float))
+        for strip in range(strips * part // self.parts, strips * (part + 1) // self.parts):
+            n, i = strip // self.strips, strip % self.strips
+            oh = g.OH * i // self.strips
+            R = g.OH * (i + 1) // self.strips - oh
+            for v in range(first, stop):
+                c = min(v * VL, C - VL)
+                for i in range((R - 1) * g.stride_h + 3):
+                    ih = oh * g.stride_h - g.pad_top + i
+                    p.rows[i] = (
+                        <const float*> self.x.data + (n * g.IH + ih) * g.IW * C + c if 0 <= ih < g.IH else NULL
+                    )
+                p.dout = <const float*> self.dout.data + (n * g.OH + oh) * g.OW * C + c
+                p.sums = sums + v * SUMS
+                if g.stride_h == 1:
+                    add_strip(R, &p)
+                else:
+                    add_strip_2(R, &p)
+
+    cdef void reduce_strips(self, Py_ssize_t v) noexcept nogil:
+        """Add the parts' sums of a vector of channels, in order; the last vector is moved back to end with them."""
+        cdef:
+            Py_ssize_t c = min(v * VL, self.g.OC - VL), k, part
+            const float* sums
+            vf total
+        for k in range(10):
+            total = vf_zero()
+            for part in range(self.parts):
+                sums = <const float*> self.work + (part * self.vectors + v) * SUMS
+                total = vf_add(total, vf_load(sums + k * VL))
+            if k < 9:
+                vf_store(<float*> self.dkernel.data + k * self.g.OC + c, total)
+            elif self.dbias is not None:
+                vf_store(<float*> self.dbias.data + c, total)
 
     cdef float* sums_of(self, Py_ssize_t part) noexcept nogil:
         return <float*> self.work + part * (self.g.KH * self.g.KW + 1) * self.width
