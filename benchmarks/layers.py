@@ -30,6 +30,7 @@ from benchmarks.timing import alternate, medians
 from benchmarks.zoo import NETWORKS, Conv, Dense, Depthwise, Place, flat, placed
 from cycnn import _native
 from cycnn._native import Buffer, Memory, Program
+from cycnn.program import algorithms
 from cycnn.shapes import Window, window
 
 PASSES = {"forward": "Forward", "to input": "BackwardInput", "to kernel": "BackwardKernel"}
@@ -106,10 +107,9 @@ def chosen(kernels: SimpleNamespace, case: Case, name: str, view: Window) -> str
     options = families(kernels, case, name)
     if len(options) == 1:
         return options[0]
-    from cycnn.program import algorithms
-
     pixels = case.image[:3] if name == "to input" else case.out[:3]
-    return options[bool(algorithms.winograd(kernels, case.kernel, view, pixels))]
+    choice = algorithms.winograd_kernel if name == "to kernel" else algorithms.winograd
+    return options[choice(kernels, case.kernel, view, pixels)]
 
 
 class Passes:

@@ -36,6 +36,7 @@ class Subject:
         model = core.read_model(onnx_model(self.network, self.weights, len(x)))
         request = core.compile_model(model, "CPU", self.settings).create_infer_request()
         images = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        self.bound = images  # whose memory the tensor shares, but does not keep
         request.set_input_tensor(openvino.Tensor(images, shared_memory=True))
         out = request.get_output_tensor().data
 
