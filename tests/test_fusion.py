@@ -7,7 +7,8 @@ import pytest
 from helpers import assert_same, assert_within_rounding
 
 import cycnn
-from cycnn import Input, Model, Sequential, layers
+from cycnn import Input, Model, Sequential, _native, layers
+from cycnn._native import Buffer, run_step
 from cycnn.program import Graph, fusion, lower
 
 RNG = np.random.default_rng(11)
@@ -312,8 +313,8 @@ class TestResidual:
         """The order of calls is that in which moving statistics move."""
         x = Input((4, 4, 3))
         y = layers.BatchNormalization()(x)
-        model = Model(x, layers.Add()([y, layers.Conv2D(3, 3, padding="same")(x)]))
-        assert nodes_of(model, training=True) == ["BatchNorm", "Conv2D", "Sum"]
+        model = Model(x, layers.Add()([y, layers.AveragePooling2D(3, 1, padding="same")(x)]))
+        assert nodes_of(model, training=True) == ["BatchNorm", "AveragePool2D", "Sum"]
 
     def test_gradient_is_stored_in_the_place_of_the_one_before(self):
         stack = [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()] * 1
@@ -322,3 +323,86 @@ class TestResidual:
         program = lower(model, 64, "gradients", ["float32"])
         image = 64 * 7 * 7 * 4 * 4  # bytes; x, out and one gradient live at once
         assert program.nbytes < 3.7 * image
+
+
+WINDOW = cycnn.shapes.window("Conv2D", (3, 3), (1, 1), "same", (1, 1), (13, 11))
+every_isa = pytest.mark.parametrize("isa", _native.supported)
+
+
+def arrays(*shapes):
+    return [RNG.standard_normal(shape).astype("float32") for shape in shapes]
+
+
+def run(step_class, *arguments, residual=None):
+    """Run a step on arrays and what else it takes, with something added to what it stores."""
+    step = step_class(*[Buffer.of(a) if isinstance(a, np.ndarray) else a for a in arguments])
+    if residual is not None:
+        step.residual = Buffer.of(residual)
+    run_step(step)
+
+
+class TestAddingConvolutions:
+    """Steps with an attribute `residual` add it to what they store: the same bits as in passes of their own."""
+
+    @every_isa
+    @pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+    @pytest.mark.parametrize("channels", [16, 33, 64])
+    @pytest.mark.parametrize("algorithm", ["Winograd", "Conv2D"])
+    def test_forward(self, isa, algorithm, channels, activation):
+        kernels = _native.kernels("float32", isa)
+        step_class = getattr(kernels, f"{algorithm}Forward")
+        if not hasattr(step_class, "residual"):
+            pytest.skip("adds in a pass of its own")
+        x, kernel, bias, residual = arrays((2, 13, 11, 20), (3, 3, 20, channels), channels, (2, 13, 11, channels))
+        out, expected = np.full_like(residual, np.nan), np.full_like(residual, np.nan)
+        run(step_class, x, kernel, bias, expected, WINDOW, "linear")
+        run(kernels.Combine, "add", (Buffer.of(expected), Buffer.of(residual)), expected, None, activation)
+        run(step_class, x, kernel, bias, out, WINDOW, activation, residual=residual)
+        assert_same(out, expected)
+
+    @every_isa
+    @pytest.mark.parametrize("activation", ["linear", "relu", "tanh"])
+    @pytest.mark.parametrize("channels", [16, 33, 64])
+    @pytest.mark.parametrize("algorithm", ["Winograd", "Conv2D"])
+    def test_backward_input(self, isa, algorithm, channels, activation):
+        kernels = _native.kernels("float32", isa)
+        step_class = getattr(kernels, f"{algorithm}BackwardInput")
+        if not hasattr(step_class, "residual"):
+            pytest.skip("adds in a pass of its own")
+        dout, kernel, residual, y = arrays((2, 13, 11, 20), (3, 3, channels, 20), *[(2, 13, 11, channels)] * 2)
+        dx, expected = np.full_like(residual, np.nan), np.full_like(residual, np.nan)
+        run(step_class, dout, kernel, expected, WINDOW, "linear", None)
+        chain = activation, None if activation == "linear" else y
+        run(kernels.AddShares, expected.copy(), residual, expected, *chain)
+        run(step_class, dout, kernel, dx, WINDOW, *chain, residual=residual)
+        assert_same(dx, expected)
+
+    def test_residual_blocks_need_no_pass(self):
+        x = y = Input((16, 16, 16))
+        for _ in range(2):
+            y = block(y, 16)
+        model = Model(x, layers.Dense(3)(layers.GlobalAveragePooling2D()(y)))
+        model.compile("sgd", "mse")
+        assert "Combine" not in steps_of(model, "predict")
+        assert "AddShares" not in steps_of(model, "gradients")
+
+    @every_dtype
+    @pytest.mark.parametrize("training", [False, True])
+    def test_sum_behind_a_convolution_joins_it(self, monkeypatch, training, dtype):
+        x = Input((12, 12, 16))
+        y = layers.Conv2D(16, 3, padding="same", activation="tanh")(x)
+        z = layers.Add()([y, layers.Conv2D(16, 3, padding="same")(y)])
+        z = layers.Add()([z, layers.DepthwiseConv2D(3, padding="same")(z)])
+        z = layers.ReLU()(layers.Add()([z, layers.Dense(16)(z)]))
+        model = Model(x, layers.Dense(2)(layers.GlobalAveragePooling2D()(z))).astype(dtype)
+        model.compile("sgd", "mse")
+        assert not any(word.startswith("Sum") for word in nodes_of(model, training))
+        images, y = data(model), RNG.standard_normal((3, 2)).astype(dtype)
+        if training and dtype == "float64":
+            assert cycnn.check_gradients(model, images, y, entries=8).worst < 1e-7
+        together, outputs = gradients_of(model, images, y), model.predict(images, verbose=0)
+        model.forget_programs()
+        without(monkeypatch, "join_sum")
+        assert_same(model.predict(images, verbose=0), outputs)
+        for path, gradient in gradients_of(model, images, y).items():
+            assert_same(gradient, together[path])

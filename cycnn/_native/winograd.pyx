@@ -23,7 +23,7 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, copy_rows, correlate_tile, transpose_rows
-from .simd cimport TILE_ROWS, VL, vf_load, vf_load_first, vf_store, vf_store_first
+from .simd cimport TILE_ROWS, VL, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
 from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
 from .winograd_tiles cimport (
     MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_output, transform_tile, whole_vectors,
@@ -129,6 +129,7 @@ cdef class WinogradCorrelation(Step):
         Buffer bias    # IN  (OC,) or None
         Buffer target  # OUT (N, OH, OW, OC)
         Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
+        public Buffer residual  # IN  of the target's shape: is added before; or None
         WinogradKernel packed
         Py_ssize_t SH, SW, C, OH, OW, OC, pad_top, pad_left
         Py_ssize_t tiles_h, tiles_w, tiles, block, blocks    # tiles of an image; of all, of a block, and the blocks
@@ -247,12 +248,18 @@ cdef class WinogradCorrelation(Step):
             float* out = <float*> self.target.data + place
             float* outputs = room + tile_room(self.C) + MATRICES * self.m_matrix
             float* y = outputs + AREA * PANEL
-        if self.activation == LINEAR and channels == width and rows == OUTPUTS and columns == OUTPUTS:
+            bint plain = self.activation == LINEAR and self.residual is None
+        if plain and channels == width and rows == OUTPUTS and columns == OUTPUTS:
             for v in range(width // VL):
                 transform_output(m + v * VL, self.m_matrix, room, out + v * VL, row, pixel)
             return
         for v in range(width // VL):
             transform_output(m + v * VL, self.m_matrix, room, outputs + v * VL, OUTPUTS * width, width)
+        if self.residual is not None:
+            copy_tile(
+                <const float*> self.residual.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
+            for v in range(AREA * width // VL):
+                vf_store(outputs + v * VL, vf_add(vf_load(outputs + v * VL), vf_load(y + v * VL)))
         if self.activation != LINEAR and self.y is not None:
             copy_tile(<const float*> self.y.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
             chain_activation(self.activation, y, outputs, AREA * width)

@@ -39,10 +39,20 @@ class Emission:
         self._last: list[tuple[str, tuple[Any, ...]]] = []
         self.outside: set[Value] = set()  # bound by the caller, not placed in the arena
 
-    def __call__(self, name: str, *arguments: Any) -> None:
-        """Append the step `name`; values and variables stand for their buffers."""
-        step_class = getattr(self.kernels, name)
-        self.append(step_class(*[self._argument(argument) for argument in arguments]))
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        """Append the step `name` and return it; values and variables stand for their buffers."""
+        step = getattr(self.kernels, name)(*[self._argument(argument) for argument in arguments])
+        self.append(step)
+        return step
+
+    def adding(self, name: str, residual: Value, *arguments: Any) -> None:
+        """Append the step `name` and let it add a value to what it stores, before its activation."""
+        buffer = self.use(residual)
+        self(name, *arguments).residual = buffer
+
+    def adds(self, name: str) -> bool:
+        """Return whether the step `name` can add a value to what it stores."""
+        return hasattr(getattr(self.kernels, name), "residual")
 
     def append(self, step: Step | Callable[[], None]) -> None:
         """Append a step made elsewhere, or a Python function that is called between native steps."""
@@ -88,6 +98,19 @@ class Emission:
         share = Value(root.shape, root.dtype, root=None if own else over)
         self._put(root, share)
         return share.view(of.shape)
+
+    def total(self, x: Value, name: str) -> tuple[Value, Value | None, str, Value | None]:
+        """Like `share` and `chain`, for a step `name` that may be able to add what other nodes have stored.
+
+        Returns where it stores its share, or the sum; what it adds, if anything; and what it multiplies that by.
+        """
+        root = x.root
+        if root not in self.gradients or not self.adds(name):
+            return self.share(x), None, *self.chain(x)
+        more, total = self.gradients[root], Value(root.shape, root.dtype)
+        self.gradients[root] = total
+        activation, y = self._chain_sum(root)
+        return total.view(x.shape), more.view(x.shape), activation, None if y is None else x
 
     def hand_on(self, x: Value, dout: Value) -> None:
         """Let `dout` be a share of the gradient of `x`, without a copy where no activation comes between."""

@@ -2,7 +2,7 @@
 
 fold_normalization   act(normalised(conv(x)))   -> one convolution, where the statistics are fixed
 absorb_activation    loss(softmax(x))           -> loss from logits; sigmoid likewise
-join_sum             normalised(x) + y          -> one map of x and y
+join_sum             normalised(x) + y          -> one step that stores the sum; conv(x) + y likewise
 join_activation      act(conv(x))               -> the epilogue of the node before it
 """
 
@@ -60,15 +60,15 @@ def absorb_activation(graph: Graph, node: Node) -> None:
 
 
 def join_sum(graph: Graph, node: Node) -> None:
-    """Let a normalisation add to what it stores a value that was made before it."""
+    """Let a normalisation or a convolution add to what it stores a value that was made before it."""
     if not isinstance(node, nodes.Sum) or node.operation != "add" or len(node.inputs) != 2:
         return
     places: dict[Node | None, int] = {None: -1, **{made: i for i, made in enumerate(graph.nodes)}}
     residual, x = sorted(node.inputs, key=lambda value: places[value.root.node])
-    norm = x.node
-    if isinstance(norm, nodes.ChannelNorm) and _fuses(x) and norm.residual is None and residual.shape == node.shape:
-        norm.add(residual)
-        _replace(graph, node, norm)
+    maker = x.node
+    if maker is not None and maker.adds and maker.residual is None and _fuses(x) and residual.shape == node.shape:
+        maker.add(residual)
+        _replace(graph, node, maker)
 
 
 def join_activation(graph: Graph, node: Node) -> None:

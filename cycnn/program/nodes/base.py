@@ -25,6 +25,8 @@ class Node:
     layer_name: str  # the name of the one that added the node
     activation = "linear"  # fused into the node; `fuses` says whether it can be
     fuses = False
+    residual: Value | None = None  # what is added to the output before that; `adds` says whether anything can be
+    adds = False
     parameters: tuple[Variable, ...] = ()
 
     def __init__(self, shape: Shape, *inputs: Value) -> None:
@@ -42,6 +44,15 @@ class Node:
     def backward(self, emit: Emission) -> None:
         """Emit the steps that compute the gradients of the inputs and parameters from that of `out`."""
         raise NotImplementedError
+
+    def add(self, residual: Value) -> None:
+        """Add a value of the output's shape to it, before the activation."""
+        self.inputs, self.residual = (*self.inputs, residual), residual
+
+    def hand_on(self, emit: Emission, dout: Value) -> None:
+        """Let the gradient of the output be a share of that of what was added to it."""
+        if self.residual is not None and self.residual.requires_gradient:
+            emit.hand_on(self.residual, dout)
 
     @property
     def learns(self) -> bool:

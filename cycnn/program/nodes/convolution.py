@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cycnn._native import Buffer, Memory
 from cycnn.program import algorithms
@@ -27,10 +27,11 @@ class Convolution(Node):
     them.
     """
 
-    fuses = True
+    fuses = adds = True
     norm: FrozenBatchNorm | None = None
     kernel: Variable
     bias: Variable | None
+    window: Window
 
     def weights(self, emit: Emission, inner: int = 1) -> tuple[Variable | Buffer, Variable | Buffer | None]:
         """Return kernel and bias, or what stands for them and the normalisation behind, which all programs share.
@@ -48,6 +49,23 @@ class Convolution(Node):
         step, kernel, shift = cache[key]
         emit.append(step)
         return kernel, shift
+
+    def images(self, value: Value) -> Value:
+        """Return the value as the convolution sees it."""
+        return value
+
+    def emit_output(self, emit: Emission, name: str, *arguments: Any) -> None:
+        """Emit the step that stores the output, and adds to it where it can; else in a pass of its own."""
+        out = self.images(self.out)
+        if self.residual is None:
+            emit(name, *arguments, out, self.window, self.activation)
+        elif emit.adds(name):
+            emit.adding(name, self.images(self.residual), *arguments, out, self.window, self.activation)
+        else:
+            convolved = Value(out.shape, out.dtype)
+            emit(name, *arguments, convolved, self.window, "linear")
+            terms = emit.use(convolved), emit.use(self.images(self.residual))
+            emit("Combine", "add", terms, out, None, self.activation)
 
 
 def owned(shape: tuple[int, ...], dtype: str) -> Buffer:
@@ -79,30 +97,31 @@ class Conv2D(Convolution):
             return "Winograd"
         return self.step
 
-    def images(self, value: Value) -> Value:
-        """Return the value as the convolution sees it."""
-        return value
-
     @property
     def operations(self) -> float:
         return 2.0 * math.prod(self.shape) * math.prod(self.kernel.shape[:-1])
 
     def forward(self, emit: Emission) -> None:
-        x, out = self.images(self.inputs[0]), self.images(self.out)
-        emit(f"{self.algorithm(emit, out)}Forward", x, *self.weights(emit), out, self.window, self.activation)
+        name = f"{self.algorithm(emit, self.images(self.out))}Forward"
+        self.emit_output(emit, name, self.images(self.inputs[0]), *self.weights(emit))
 
     def backward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        dout = self.images(emit.gradient(self.out))
+        x, dout = self.inputs[0], self.images(emit.gradient(self.out))
+        self.hand_on(emit, dout)
         if self.learns:
             dkernel = emit.share(self.kernel)
             dbias = None if self.bias is None else emit.share(self.bias)
             algorithm = self.algorithm(emit, dout, algorithms.winograd_kernel)
             emit(f"{algorithm}BackwardKernel", self.images(x), dout, dkernel, dbias, self.window)
         if x.requires_gradient:
-            activation, y = emit.chain(self.images(x))
-            dx = self.images(emit.share(x))
-            emit(f"{self.algorithm(emit, dx)}BackwardInput", dout, self.kernel, dx, self.window, activation, y)
+            name = f"{self.algorithm(emit, self.images(x))}BackwardInput"
+            dx, more, activation, y = emit.total(x, name)
+            chain = activation, None if y is None else self.images(y)
+            arguments = dout, self.kernel, self.images(dx), self.window, *chain
+            if more is None:
+                emit(name, *arguments)
+            else:
+                emit.adding(name, self.images(more), *arguments)
 
 
 class Dense(Conv2D):
@@ -149,11 +168,11 @@ class Conv2DTranspose(Convolution):
 
     def forward(self, emit: Emission) -> None:
         weights = self.weights(emit, self.kernel.shape[-1])
-        emit("Conv2DTransposeForward", *self.inputs, *weights, self.out, self.window, self.activation)
+        self.emit_output(emit, "Conv2DTransposeForward", self.inputs[0], *weights)
 
     def backward(self, emit: Emission) -> None:
-        (x,) = self.inputs
-        dout = emit.gradient(self.out)
+        x, dout = self.inputs[0], emit.gradient(self.out)
+        self.hand_on(emit, dout)
         if self.learns:
             emit("Conv2DBackwardKernel", dout, x, emit.share(self.kernel), None, self.window)
         if self.learns and self.bias is not None:

@@ -37,16 +37,9 @@ class Normalization(Node):
 
 
 class ChannelNorm(Normalization):
-    """Normalisation by an affine map of each channel, to which another value may be added: its second input."""
+    """Normalisation by an affine map of each channel, to which another value may be added."""
 
-    def add(self, residual: Value) -> None:
-        """Add a value of the output's shape before the activation."""
-        self.inputs = (*self.inputs, residual)
-
-    @property
-    def residual(self) -> Value | None:
-        """The value that is added."""
-        return self.inputs[1] if len(self.inputs) > 1 else None
+    adds = True
 
     def map(self, emit: Emission, scale: Value, shift: Value) -> None:
         """Emit the affine map."""
@@ -54,8 +47,7 @@ class ChannelNorm(Normalization):
 
     def backward(self, emit: Emission) -> None:
         dout = emit.gradient(self.out)
-        if self.residual is not None and self.residual.requires_gradient:
-            emit.hand_on(self.residual, dout)
+        self.hand_on(emit, dout)
         self.backward_map(emit, self.inputs[0], dout)
 
     def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
