@@ -5,29 +5,12 @@ up. Memory is what takes long: while a block of rows is summed, the one behind i
 into the second-level cache.
 """
 
+from .fetch cimport fetch
 from .simd cimport VL, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_zero
 
 cdef enum:
     VECTORS = 2 + VL // 16 * 2  # of a strip: as many as registers hold sums of
     STRIP = VECTORS * VL        # columns
-    LINE = 16                   # numbers of a line of the cache
-
-cdef extern from *:
-    """
-    #if defined(__GNUC__)
-    #define strip_fetch(p) __builtin_prefetch(p, 0, 2)
-    #else
-    #define strip_fetch(p) ((void)(p))
-    #endif
-    """
-    void strip_fetch(const float* p) noexcept nogil
-
-
-cdef inline void fetch_strip(const float* p) noexcept nogil:
-    """Fetch what will be read soon; it may lie beyond the end of an array."""
-    cdef Py_ssize_t i
-    for i in range((STRIP + LINE - 1) // LINE):
-        strip_fetch(p + i * LINE)
 
 
 cdef inline void add_moments(
@@ -71,12 +54,12 @@ cdef inline void strip_moments(
     for r in range(rows // 2):
         add_moments(0, row, less, a, b)
         add_moments(1, row + width, less, a, b)
-        fetch_strip(row + rows * width)
-        fetch_strip(row + (rows + 1) * width)
+        fetch(row + rows * width, STRIP)
+        fetch(row + (rows + 1) * width, STRIP)
         row += 2 * width
     if rows % 2:
         add_moments(0, row, less, a, b)
-        fetch_strip(row + rows * width)
+        fetch(row + rows * width, STRIP)
     for v in range(VECTORS):
         vf_store(first + v * VL, vf_add(a[0][v], a[1][v]))
         vf_store(second + v * VL, vf_add(b[0][v], b[1][v]))
@@ -111,10 +94,10 @@ cdef inline void strip_products(
     for r in range(rows // 2):
         add_products(0, x, dout, less, a, b)
         add_products(1, x + width, dout + width, less, a, b)
-        fetch_strip(x + ahead)
-        fetch_strip(x + ahead + width)
-        fetch_strip(dout + ahead)
-        fetch_strip(dout + ahead + width)
+        fetch(x + ahead, STRIP)
+        fetch(x + ahead + width, STRIP)
+        fetch(dout + ahead, STRIP)
+        fetch(dout + ahead + width, STRIP)
         x += 2 * width
         dout += 2 * width
     if rows % 2:

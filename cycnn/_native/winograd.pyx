@@ -23,6 +23,7 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, copy_rows, correlate_tile, transpose_rows
+from .fetch cimport fetch
 from .simd cimport TILE_ROWS, VL, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
 from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
 from .winograd_tiles cimport (
@@ -36,6 +37,7 @@ cdef enum:
     MIN_TASKS = 16           # divide small problems at least into so many tasks
     CHUNK = 16               # channels whose taps are gathered at a time
     ONE = POINTS + 1         # the point (1, 1)
+    AHEAD = 2                # tiles from the one that is finished to the one that is fetched for
     AREA = OUTPUTS * OUTPUTS
 
 
@@ -234,7 +236,21 @@ cdef class WinogradCorrelation(Step):
                     )
                 panel += self.C * width
             for t in range(tiles):
+                self.prepare(block * self.block + t + AHEAD, p * PANEL, channels)
                 self.finish(block * self.block + t, p * PANEL, channels, width, m + t * width, room)
+
+    cdef void prepare(self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t channels) noexcept nogil:
+        """Fetch what the epilogue of a tile will read: it comes from memory, in pieces too short to be foreseen."""
+        cdef:
+            Py_ssize_t area = self.tiles_h * self.tiles_w, n = tile // area, pixel = self.OC, row = self.OW * self.OC
+            Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS, r, i
+            Py_ssize_t place = (n * self.OH + oh) * row + ow * pixel + first
+        for r in range(OUTPUTS):
+            for i in range(OUTPUTS):
+                if self.residual is not None:
+                    fetch(<const float*> self.residual.data + place + r * row + i * pixel, channels)
+                if self.y is not None:
+                    fetch(<const float*> self.y.data + place + r * row + i * pixel, channels)
 
     cdef void finish(
         self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t channels, Py_ssize_t width, const float* m, float* room,
