@@ -18,7 +18,7 @@ from cycnn import _native
 
 NATIVE = Path(_native.__path__[0])
 LEVELS = [level for level in ("v2", "v3", "v4") if level in _native.built]
-TILED = [(level, family) for level in LEVELS for family in ("correlation", "conv2d_kernel", "winograd_kernel")]
+TILED = [(level, family) for level in LEVELS for family in ("correlation", "gradient_tiles", "winograd_kernel")]
 # Multiply-adds in the loop of the largest tile: rows x 2 vectors.
 LARGEST = {"v2": 4 * 2, "v3": 6 * 2, "v4": 11 * 2}
 LARGEST_DEPTHWISE = {"v2": 4 * 2, "v3": 6 * 2, "v4": 6 * 2}

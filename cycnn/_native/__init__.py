@@ -14,6 +14,7 @@ Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
 `conv2d`          convolution by register tiles, float32: forward and gradient to the input
 `conv2d_scatter`  its gradient to an input of few channels
 `conv2d_kernel`   its gradient to the kernel and the bias
+`gradient_tiles`  the tiles of that gradient
 `winograd`        Winograd's convolution of 3x3 taps, float32: forward and gradient to the input
 `winograd_kernel`  its gradient to the kernel and the bias
 `correlation`     what they share: packed kernels, and the tiles of `tiles.pxd`

@@ -3,10 +3,13 @@
     dkernel[kh, kw, ic, oc] = sum over n, oh, ow of
         x[n, oh stride_h + kh dilation_h - pad_top, ow stride_w + kw dilation_w - pad_left, ic] dout[n, oh, ow, oc]
 
-The idea: TILE_ROWS neighbouring taps (in NHWC the taps of one kernel row are a contiguous run of KW * IC numbers of x)
-by 2 VL output channels stay in registers while the pixels of a block go by. A block is some 256 pixels, of several
-images where these are small; its slice of dout is first packed into [pixel][2 VL], and the pass that packs it sums the
-gradient of the bias.
+The idea: neighbouring taps (in NHWC the taps of one kernel row are a contiguous run of KW * IC numbers of x) by vectors
+of output channels stay in registers while the pixels of a block go by; x and dout are read in place, and the next block
+is fetched meanwhile. Where output channels are few, the tile is transposed: output channels by vectors of taps.
+
+A block is some 256 pixels, of several images where these are small. Its patch of x is copied where windows touch the
+padding; where x has one channel, it is copied again so that all taps of a window are neighbours. A 1x1 kernel without
+stride is a product of matrices: all its images are one row of pixels.
 
 Where the kernel has fewer channels than x, IC and OC below are those of one group, and tasks are multiplied by groups.
 
@@ -17,59 +20,27 @@ end: the bits do not depend on the number of threads. Where this gives few tasks
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_zero
-from .tiles cimport Pixels, ceil_div, check_scratch, copy_patch, gradient_tile
+from .gradient_tiles cimport LINE, Product, Stream, add_product, exchange, last_vectors
+from .simd cimport VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_zero
+from .tiles cimport ceil_div, check_scratch, copy_patch
 
 cdef enum:
-    PANEL = 2 * VL
-    PIXELS = 192           # pixels per block
+    PIXELS = 256           # pixels per block
     PATCH = 65536          # floats of a block's patch of x, at most (unless one row needs more)
     TASKS = 16             # parts x divisions of the taps
-    SUMS = 1024 * 1024     # floats of all parts' sums, at most
-    CONFLICT = 64          # pixels a multiple of so many floats apart share few sets of the first-level cache
+    PART = 512             # pixels of a part, at least
+    CUT = 16               # channels of a division of the taps, at least; twice as many where the kernel is 1x1
+    SUMS = 256 * 1024      # floats of all parts' sums, at most; four times as many where the kernel is not 1x1
+    SHORT = 5              # taps of a run and runs that are not worth tiles of their own
     REDUCED = 4096         # floats per task of the final sum
 
 
-cdef inline void add_rows(
-    const Py_ssize_t vectors, Py_ssize_t rows, const Pixels* pixels, const float* x, const float* dpanel, float* sums,
-    Py_ssize_t sums_row,
-) noexcept nogil:
-    """Call the tile of `rows` rows with a constant in their place."""
-    if rows == 1:
-        gradient_tile(1, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 2:
-        gradient_tile(2, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 3:
-        gradient_tile(3, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 4:
-        gradient_tile(4, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 5 <= TILE_ROWS:
-        gradient_tile(5, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 6 <= TILE_ROWS:
-        gradient_tile(6, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 7 <= TILE_ROWS:
-        gradient_tile(7, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 8 <= TILE_ROWS:
-        gradient_tile(8, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 9 <= TILE_ROWS:
-        gradient_tile(9, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 10 <= TILE_ROWS:
-        gradient_tile(10, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 11 <= TILE_ROWS:
-        gradient_tile(11, vectors, pixels, x, dpanel, sums, sums_row)
-    elif rows == 12 <= TILE_ROWS:
-        gradient_tile(12, vectors, pixels, x, dpanel, sums, sums_row)
-
-
-cdef void add_tile(
-    Py_ssize_t rows, Py_ssize_t channels, const Pixels* pixels, const float* x, const float* dpanel, float* sums,
-    Py_ssize_t sums_row,
-) noexcept nogil:
-    """Call the tile of `rows` rows and of as many vectors as `channels` fill."""
-    if channels > VL:
-        add_rows(2, rows, pixels, x, dpanel, sums, sums_row)
-    else:
-        add_rows(1, rows, pixels, x, dpanel, sums, sums_row)
+cdef struct Place:
+    # A block: its first image, row and column, its extents, its pixels of dout and its windows in x or in a copy of it.
+    Py_ssize_t n, oh, ow, images, rows, columns
+    const float* dout
+    const float* x
+    Py_ssize_t x_image, x_row, x_pixel
 
 
 cdef class Conv2DBackwardKernel(Step):
@@ -82,14 +53,18 @@ cdef class Conv2DBackwardKernel(Step):
         Buffer dbias    # OUT (groups * OC,) or None
         Py_ssize_t N, IH, IW, IC, OH, OW, OC, KH, KW, groups
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
-        Py_ssize_t segments, run_length          # per kernel row: contiguous runs of taps, and their length
-        Py_ssize_t images, block_h, block_w      # images, rows and columns of pixels in a block
-        Py_ssize_t blocks_h, blocks_w, blocks    # blocks of an image, and of all
-        Py_ssize_t patch_h, patch_w, patch_pixel  # of a block's patch of one image
-        Py_ssize_t parts, cuts, cut              # parts of the blocks; cuts of a run, and taps in each
-        Py_ssize_t width, rows                   # of the sums: channels in whole vectors, taps and one for the bias
-        Py_ssize_t reduced                       # rows of the sums per task of the final sum
-        bint copies, reducing
+        bint copies, gathers, transposes          # the patch of x; all taps of a window; sums[oc][tap], not [tap][oc]
+        Py_ssize_t taps, runs, run_length         # KH * KW * IC; contiguous runs of them, and their length
+        Py_ssize_t cuts, cut                      # cuts of a run, and taps in each
+        Py_ssize_t images, block_h, block_w       # images, rows and columns of pixels in a block
+        Py_ssize_t blocks_h, blocks_w, blocks     # blocks of an image, and of all
+        Py_ssize_t parts, kept                    # of the blocks, and those with sums in the workspace
+        Py_ssize_t patch_h, patch_w, patch_pixel, patch_size   # of a block's patch of one image; numbers of all
+        Py_ssize_t gathered_size
+        Py_ssize_t rows, row, width               # of the sums; output channels in whole vectors
+        Py_ssize_t in_place                       # channels of dout that are read in place
+        Py_ssize_t reduced                        # taps per task of the final sum
+        bint reducing
 
     def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
         self.x, self.dout, self.dkernel, self.dbias = x, dout, dkernel, dbias
@@ -100,174 +75,326 @@ cdef class Conv2DBackwardKernel(Step):
         self.OC = OC // self.groups
         (self.KH, self.KW, self.stride_h, self.stride_w, self.pad_top, _, self.pad_left, _, self.dilation_h,
          self.dilation_w) = window
-        self._choose_blocks()
+        if (self.KH, self.KW, *window[2:8]) == (1, 1, 1, 1, 0, 0, 0, 0):  # a product of matrices: one row of pixels
+            self.N, self.IH, self.IW = min(self.N, 1), 1, self.N * self.IH * self.IW
+            self.OH, self.OW = self.IH, self.IW
+        self._choose_tiles()
         self._choose_parts()
-        self.workspace = self.parts * self.groups * self.rows * self.width * sizeof(float)
-        self.scratch = sizeof(float) * self.images * (
-            self.patch_h * self.patch_w * self.patch_pixel + self.block_h * self.block_w * PANEL)
+        self._choose_blocks()
+        self._choose_memory()
+
+    cdef _choose_tiles(self):
+        """Choose runs of taps, and whether vectors are of taps or of output channels: the less arithmetic."""
+        cdef Py_ssize_t by_channels, by_taps
+        self.taps = self.KH * self.KW * self.IC
+        self.run_length = self.KW * self.IC if self.dilation_w == 1 else self.IC
+        self.gathers = self.IC == 1 and self.dilation_w == 1 and self.KW <= SHORT and 1 < self.KH <= SHORT
+        if self.gathers:
+            self.run_length = self.taps
+        self.runs = self.taps // max(self.run_length, 1)
+        by_channels, by_taps = ceil_div(self.OC, VL), ceil_div(self.run_length, VL)
+        # One vector alone takes longer: its tile waits for the numbers that it multiplies by.
+        by_channels = self.taps * by_channels * (4 if by_channels == 1 else 3)
+        by_taps = self.OC * self.runs * by_taps * (4 if by_taps == 1 else 3)
+        self.transposes = 10 * by_taps < 9 * by_channels
+
+    cdef _choose_parts(self):
+        """Divide the pixels into parts, as far as their sums stay small, and the channels of x into cuts."""
+        cdef:
+            bint pointwise = self.KH * self.KW == 1
+            Py_ssize_t pixels = self.N * self.OH * self.OW, sums = max(self.groups * self.taps * self.OC, 1)
+        self.parts = max(1, min(TASKS, pixels // PART, (SUMS if pointwise else 4 * SUMS) // sums))
+        self.cuts = min(ceil_div(TASKS, self.parts * self.groups), self.IC // (2 * CUT if pointwise else CUT))
+        if self.cuts <= 1 or self.gathers:
+            self.cuts, self.cut = 1, self.run_length
+        else:
+            self.runs, self.run_length = self.KH * self.KW, self.IC
+            self.cut = ceil_div(self.IC, self.cuts)
+            if self.transposes:
+                self.cut = ceil_div(self.cut, VL) * VL
+            self.cuts = ceil_div(self.IC, self.cut)
 
     cdef _choose_blocks(self):
         """Choose blocks of about PIXELS pixels whose patches of x fit into PATCH floats."""
         cdef:
             Py_ssize_t span_h = (self.KH - 1) * self.dilation_h + 1, span_w = (self.KW - 1) * self.dilation_w + 1, fit
-        self.patch_pixel = self.IC + VL if self.IC % CONFLICT == 0 else self.IC
-        self.copies = self.patch_pixel != self.IC or self.groups > 1 or self.pad_top > 0 or self.pad_left > 0 \
-            or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW
-        check_scratch(
-            <double> self.OH * self.stride_h + span_h, <double> self.OW * self.stride_w + span_w, self.patch_pixel)
+        self.patch_pixel = self.IC if self.cuts == 1 else self.cut
+        self.copies = self.pad_top > 0 or self.pad_left > 0 or self.gathers \
+            or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
+            or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0
+        if self.copies:
+            check_scratch(<double> self.OH * self.stride_h + span_h, <double> self.OW * self.stride_w + span_w, self.IC)
         self.blocks_w = ceil_div(max(self.OW, 1), PIXELS)
         self.block_w = ceil_div(self.OW, self.blocks_w)
         self.patch_w = (self.block_w - 1) * self.stride_w + span_w
-        fit = (PATCH // (self.patch_w * self.patch_pixel) - span_h) // self.stride_h + 1
-        self.blocks_h = ceil_div(self.OH, max(1, min(self.OH, ceil_div(PIXELS, self.block_w), fit)))
-        self.block_h = ceil_div(self.OH, self.blocks_h)
+        fit = (PATCH // max(self.patch_w * self.patch_pixel, 1) - span_h) // self.stride_h + 1
+        self.blocks_h = ceil_div(self.OH, max(1, min(self.OH, PIXELS // max(self.block_w, 1), fit)))
+        self.block_h = ceil_div(self.OH, max(self.blocks_h, 1))
         self.patch_h = (self.block_h - 1) * self.stride_h + span_h
         self.images = 1
         if self.blocks_h * self.blocks_w == 1:
-            fit = PATCH // (self.patch_h * self.patch_w * self.patch_pixel)
-            self.images = max(1, min(PIXELS // max(self.OH * self.OW, 1), fit, ceil_div(self.N, TASKS)))
-        self.blocks = ceil_div(self.N, self.images) * self.blocks_h * self.blocks_w
+            fit = PATCH // max(self.patch_h * self.patch_w * self.patch_pixel, 1)
+            self.images = max(1, min(PIXELS // max(self.OH * self.OW, 1), fit, ceil_div(self.N, self.parts)))
+            self.images = ceil_div(self.N, max(ceil_div(self.N, self.images), 1))
+        self.blocks = ceil_div(self.N, max(self.images, 1)) * self.blocks_h * self.blocks_w
+        self.parts = min(self.parts, self.blocks)
 
-    cdef _choose_parts(self):
-        """Divide the blocks into parts and, where these are few, the taps of a run into cuts of whole tiles."""
-        if self.dilation_w == 1 and self.patch_pixel == self.IC:
-            self.segments, self.run_length = 1, self.KW * self.IC
-        else:
-            self.segments, self.run_length = self.KW, self.IC
+    cdef _choose_memory(self):
+        """Lay out the sums of parts and of the bias in the workspace, and copies of a block in the scratch memory."""
+        cdef Py_ssize_t pixels = self.images * self.block_h * self.block_w, ragged = self.OC % VL
         self.width = ceil_div(self.OC, VL) * VL
-        self.rows = self.KH * self.KW * self.IC + 1
+        self.in_place = self.OC
+        if self.transposes:
+            self.rows, self.row = self.OC, self.runs * ceil_div(self.run_length, VL) * VL
+        else:
+            self.rows, self.row = self.taps, self.width
+            if ragged > 0:
+                self.in_place = self.width - last_vectors(self.OC) * VL
         self.reduced = max(1, REDUCED // self.width)
-        self.parts = min(self.blocks, max(1, min(TASKS, SUMS // (self.groups * self.rows * self.width))))
-        self.cut = ceil_div(self.run_length, ceil_div(TASKS, max(self.parts * self.groups, 1)))
-        self.cut = min(ceil_div(self.cut, TILE_ROWS) * TILE_ROWS, self.run_length)
-        self.cuts = ceil_div(self.run_length, self.cut)
-        if self.copies and self.KH * self.KW == 1:
-            self.patch_pixel = self.cut + VL  # a cut of a 1x1 kernel needs no other channels
+        if self.copies:
+            self.patch_size = ceil_div(self.images * self.patch_h * self.patch_w * self.patch_pixel, VL) * VL + VL
+        if self.gathers:
+            self.gathered_size = ceil_div(self.images * self.block_h * self.patch_w * self.KH, VL) * VL + VL
+        self.scratch = sizeof(float) * (self.patch_size + self.gathered_size)
+        if self.in_place < self.OC:
+            self.scratch += sizeof(float) * pixels * last_vectors(self.OC) * VL
+        # The first part's sums are the result itself, unless their order is another.
+        self.kept = self.parts if self.transposes or self.gathers else max(self.parts - 1, 0)
+        self.workspace = sizeof(float) * self.groups * (self.kept * self.rows * self.row + self.parts * self.width)
 
     cdef void run(self) noexcept nogil:
-        cdef double work = 2.0 * self.N * self.OH * self.OW * self.groups * self.OC * self.rows
+        cdef double work = 2.0 * self.N * self.OH * self.OW * self.groups * self.OC * self.taps
+        if self.blocks == 0:
+            memset(self.dkernel.data, 0, self.dkernel.nbytes)
+            if self.dbias is not None:
+                memset(self.dbias.data, 0, self.dbias.nbytes)
+            return
         self.reducing = False
         self.split(self.parts * self.groups * self.cuts, work)
         self.reducing = True
-        self.split(self.groups * ceil_div(self.rows, self.reduced), <double> self.workspace)
+        if self.kept > 0 or self.dbias is not None:
+            self.split(self.groups * ceil_div(self.taps + 1, self.reduced), <double> self.workspace)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        cdef Py_ssize_t group = i // self.cuts % self.groups
         if self.reducing:
             self.reduce(i % self.groups, i // self.groups)
         else:
-            self.accumulate(i // (self.cuts * self.groups), group, i % self.cuts, <float*> scratch)
+            self.accumulate(
+                i // (self.cuts * self.groups), i // self.cuts % self.groups, i % self.cuts, <float*> scratch)
 
-    cdef float* sums_of(self, Py_ssize_t part, Py_ssize_t group) noexcept nogil:
-        return <float*> self.work + (part * self.groups + group) * self.rows * self.width
+    cdef float* sums_of(self, Py_ssize_t kept, Py_ssize_t group) noexcept nogil:
+        return <float*> self.work + (kept * self.groups + group) * self.rows * self.row
+
+    cdef float* bias_of(self, Py_ssize_t part, Py_ssize_t group) noexcept nogil:
+        return self.sums_of(self.kept, 0) + (part * self.groups + group) * self.width
 
     cdef void accumulate(self, Py_ssize_t part, Py_ssize_t group, Py_ssize_t cut, float* scratch) noexcept nogil:
-        """Sum one part of the blocks into its sums, for one group of channels and one cut of the taps."""
+        """Sum one part of the blocks, for one group of channels and one cut of the taps."""
         cdef:
-            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), run, block
-            float* sums = self.sums_of(part, group)
-        for run in range(self.KH * self.segments):
-            memset(sums + (run * self.run_length + begin) * self.width, 0, (end - begin) * self.width * sizeof(float))
-        if cut == 0:
-            memset(sums + (self.rows - 1) * self.width, 0, self.width * sizeof(float))
-        for block in range(self.blocks * part // self.parts, self.blocks * (part + 1) // self.parts):
-            self.accumulate_block(block, group, begin, end, sums, scratch)
+            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), block
+            Py_ssize_t start = self.blocks * part // self.parts, stop = self.blocks * (part + 1) // self.parts
+            float* sums
+            Product product
+        if part > 0 or self.kept == self.parts:
+            sums = self.sums_of(part - self.parts + self.kept, group)
+            product.sums_row = self.row
+        else:
+            sums = <float*> self.dkernel.data + group * self.OC
+            product.sums_row = self.groups * self.OC
+        for block in range(start, stop):
+            product.fresh = block == start
+            self.look_ahead(&product, block + 1, block + 1 < stop, group, begin, end)
+            if begin == 0 and self.dbias is not None:
+                self.add_bias(block, group, product.fresh, self.bias_of(part, group))
+            self.accumulate_block(&product, block, group, begin, end, sums, scratch)
+
+    cdef Place place_of(self, Py_ssize_t block, Py_ssize_t group) noexcept nogil:
+        cdef Place place
+        place.x, place.x_image, place.x_row, place.x_pixel = NULL, 0, 0, 0
+        place.n = block // (self.blocks_h * self.blocks_w) * self.images
+        place.oh = block // self.blocks_w % self.blocks_h * self.block_h
+        place.ow = block % self.blocks_w * self.block_w
+        place.images = min(self.images, self.N - place.n)
+        place.rows = max(min(self.block_h, self.OH - place.oh), <Py_ssize_t> 0)
+        place.columns = max(min(self.block_w, self.OW - place.ow), <Py_ssize_t> 0)
+        # The pixels of a block are neighbours: it has whole rows if there are several, and whole images.
+        place.dout = <const float*> self.dout.data + group * self.OC
+        place.dout += ((place.n * self.OH + place.oh) * self.OW + place.ow) * self.groups * self.OC
+        return place
+
+    cdef void look_ahead(
+        self, Product* product, Py_ssize_t block, bint wanted, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end,
+    ) noexcept nogil:
+        """Have the given block fetched while the one before is computed."""
+        cdef:
+            Place place
+            Stream* dout = &product.ahead[0]
+            Stream* x = &product.ahead[1]
+            Py_ssize_t pixel = self.groups * self.IC * sizeof(float), row = self.IW * pixel, top, pixels, rows
+        dout.calls = x.calls = 0
+        if not wanted:
+            return
+        place = self.place_of(block, group)
+        pixels = max(place.images * place.rows * place.columns, <Py_ssize_t> 1)
+        dout.start = <const char*> place.dout
+        dout.step, dout.advance = self.groups * self.OC * sizeof(float), LINE
+        dout.calls = ceil_div(self.OC * sizeof(float), LINE)
+        x.start = self.x.data + place.n * self.IH * row + group * self.IC * sizeof(float)
+        if self.KH * self.KW * self.stride_h * self.stride_w == 1:
+            x.start += ((place.oh - self.pad_top) * self.IW + place.ow - self.pad_left) * pixel + begin * sizeof(float)
+            x.step, x.advance = pixel, LINE
+            x.calls = ceil_div((end - begin) * sizeof(float), LINE)
+        elif self.KH * self.KW > 1:  # whole rows
+            top = place.oh * self.stride_h - self.pad_top
+            rows = place.rows * self.stride_h
+            if place.oh > 0:  # what windows of neighbouring blocks share is there already
+                top += max(self.patch_h - self.block_h * self.stride_h, <Py_ssize_t> 0)
+            x.start += max(top, <Py_ssize_t> 0) * row
+            x.step, x.advance = LINE, LINE * pixels
+            x.calls = ceil_div(((place.images - 1) * self.IH + rows) * row, LINE * pixels)
 
     cdef void accumulate_block(
-        self, Py_ssize_t block, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* sums, float* scratch,
+        self, Product* product, Py_ssize_t block, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* sums,
+        float* scratch,
     ) noexcept nogil:
         cdef:
-            Py_ssize_t n = block // (self.blocks_h * self.blocks_w) * self.images
-            Py_ssize_t oh = block // self.blocks_w % self.blocks_h * self.block_h
-            Py_ssize_t ow = block % self.blocks_w * self.block_w
-            Py_ssize_t top = oh * self.stride_h - self.pad_top, left = ow * self.stride_w - self.pad_left
-            Py_ssize_t pixel = self.groups * self.IC, row = self.IW * pixel, image = self.IH * row
-            Py_ssize_t first = begin if self.KH * self.KW == 1 else 0  # of the channels that are copied
-            Py_ssize_t tiles = ceil_div(end - begin, TILE_ROWS), c, kh, s, t, start, stop, i, channels
-            const float* x = <const float*> self.x.data + n * image + group * self.IC
-            float* dpanel = scratch + self.images * self.patch_h * self.patch_w * self.patch_pixel
-            Pixels pixels
-        pixels.images, pixels.rows = min(self.images, self.N - n), min(self.block_h, self.OH - oh)
-        pixels.columns = min(self.block_w, self.OW - ow)
-        if pixels.rows <= 0 or pixels.columns <= 0:
-            return
-        if self.copies:
-            pixel = self.patch_pixel
-            for i in range(pixels.images):
-                copy_patch(
-                    x + i * image + first, self.IH, self.IW, self.groups * self.IC, end - begin if self.KH * self.KW == 1 else self.IC,
-                    top, left, self.patch_h, self.patch_w, scratch + i * self.patch_h * self.patch_w * pixel, pixel,
-                )
-            x = scratch - first
-            row, image = self.patch_w * pixel, self.patch_h * self.patch_w * pixel
-        else:
-            x += top * row + left * pixel
-        pixels.image_step, pixels.row_step, pixels.column_step = image, self.stride_h * row, self.stride_w * pixel
-        c = 0
-        while c < self.OC:
-            channels = min(<Py_ssize_t> PANEL, self.OC - c)
-            self.pack(n, oh, ow, group, c, &pixels, dpanel, sums + (self.rows - 1) * self.width + c if begin == 0 else NULL)
-            for kh in range(self.KH):
-                for s in range(self.segments):
-                    for t in range(tiles):
-                        start = begin + (end - begin) * t // tiles
-                        stop = begin + (end - begin) * (t + 1) // tiles
-                        add_tile(
-                            stop - start, channels, &pixels,
-                            x + kh * self.dilation_h * row + s * self.dilation_w * pixel + start, dpanel,
-                            sums + ((kh * self.segments + s) * self.run_length + start) * self.width + c, self.width,
-                        )
-            c += PANEL
+            Place place = self.place_of(block, group)
+            Py_ssize_t pixel = self.groups * self.OC, row = place.columns * pixel, image = place.rows * row, run
+            float* panel = scratch + self.patch_size + self.gathered_size
+            const float* taps
+        self.place_taps(&place, group, begin, end, scratch)
+        product.images, product.rows, product.columns = place.images, place.rows, place.columns
+        product.b_image, product.b_row, product.b_column = image, row, pixel
+        product.a_image, product.a_column = place.x_image, self.stride_w * place.x_pixel
+        product.a_row = place.x_row if self.gathers else self.stride_h * place.x_row
+        if self.transposes:
+            exchange(product)
+        for run in range(self.runs):
+            taps = place.x + begin + self.start_of(run, &place)
+            if self.transposes:
+                add_product(
+                    self.OC, end - begin, product, place.dout, taps, sums + run * (self.row // self.runs) + begin)
+            else:
+                add_product(
+                    end - begin, self.in_place, product, taps, place.dout,
+                    sums + (run * self.run_length + begin) * product.sums_row)
+        if self.in_place < self.OC:
+            self.pack(&place, panel)
+            product.b_column = last_vectors(self.OC) * VL
+            product.b_row = product.columns * product.b_column
+            product.b_image = product.rows * product.b_row
+            for run in range(self.runs):
+                add_product(
+                    end - begin, self.OC - self.in_place, product, place.x + begin + self.start_of(run, &place), panel,
+                    sums + (run * self.run_length + begin) * product.sums_row + self.in_place)
 
-    cdef void pack(
-        self, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow, Py_ssize_t group, Py_ssize_t c, const Pixels* pixels,
-        float* dpanel, float* dbias,
+    cdef Py_ssize_t start_of(self, Py_ssize_t run, const Place* place) noexcept nogil:
+        """Return where a run of taps starts, seen from the start of the window."""
+        cdef Py_ssize_t segments = max(self.runs // self.KH, <Py_ssize_t> 1)
+        return run // segments * self.dilation_h * place.x_row + run % segments * self.dilation_w * place.x_pixel
+
+    cdef void place_taps(
+        self, Place* place, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* scratch,
     ) noexcept nogil:
-        """dpanel[pixel][o] = dout of PANEL channels of a group from c on, and dbias[o] += its sum, where wanted."""
+        """Say where a block's windows are in x, or copy its patch, or its pixels x taps."""
         cdef:
-            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - c), vectors = 2 if channels > VL else 1
-            Py_ssize_t i, r, q, v, last = channels - (vectors - 1) * VL, pixel = self.groups * self.OC
+            Py_ssize_t pixel = self.groups * self.IC, row = self.IW * pixel, image = self.IH * row, i
+            Py_ssize_t top = place.oh * self.stride_h - self.pad_top, left = place.ow * self.stride_w - self.pad_left
+            Py_ssize_t first = begin if self.cuts > 1 else 0  # of the channels that are copied
+            const float* x = <const float*> self.x.data + place.n * image + group * self.IC
+        if not self.copies:
+            place.x = x + top * row + left * pixel
+            place.x_image, place.x_row, place.x_pixel = image, row, pixel
+            return
+        place.x_pixel = self.patch_pixel
+        place.x_row = self.patch_w * self.patch_pixel
+        place.x_image = self.patch_h * place.x_row
+        for i in range(place.images):
+            copy_patch(
+                x + i * image + first, self.IH, self.IW, pixel, end - first if self.cuts > 1 else self.IC, top, left,
+                self.patch_h, self.patch_w, scratch + i * place.x_image, self.patch_pixel)
+        place.x = scratch - first
+        if self.gathers:
+            self.gather(place, scratch + self.patch_size)
+
+    cdef void gather(self, Place* place, float* out) noexcept nogil:
+        """Copy the patch as out[oh][column][kh]: there all taps of a window are neighbours."""
+        cdef:
+            Py_ssize_t step = self.dilation_h * place.x_row, n, r, column, kh
+            const float* rows
+            float* taps = out
+        for n in range(place.images):
+            for r in range(place.rows):
+                rows = place.x + n * place.x_image + r * self.stride_h * place.x_row
+                for column in range(self.patch_w):
+                    for kh in range(self.KH):
+                        taps[kh] = rows[kh * step]
+                    taps += self.KH
+                    rows += 1
+        place.x, place.x_pixel, place.x_row = out, self.KH, self.patch_w * self.KH
+        place.x_image = place.rows * place.x_row
+
+    cdef void pack(self, const Place* place, float* panel) noexcept nogil:
+        """Copy the last channels of dout, which do not fill whole vectors, and zeros behind them."""
+        cdef:
+            Py_ssize_t vectors = last_vectors(self.OC), last = self.OC - self.in_place - (vectors - 1) * VL, i, v
+            const float* dout = place.dout + self.in_place
+        for i in range(place.images * place.rows * place.columns):
+            for v in range(vectors - 1):
+                vf_store(panel + v * VL, vf_load(dout + v * VL))
+            vf_store(panel + (vectors - 1) * VL, vf_load_first(dout + (vectors - 1) * VL, last))
+            panel += vectors * VL
+            dout += self.groups * self.OC
+
+    cdef void add_bias(self, Py_ssize_t block, Py_ssize_t group, bint fresh, float* dbias) noexcept nogil:
+        """dbias[o] += the sum of a block of dout, every fourth pixel by itself."""
+        cdef:
+            Place place = self.place_of(block, group)
+            Py_ssize_t pixels = place.images * place.rows * place.columns, pixel = self.groups * self.OC
+            Py_ssize_t channels, c, i, q
             const float* dout
-            vf sums[2]
-            vf value
-        for v in range(2):
-            sums[v] = vf_zero()
-        for i in range(pixels.images):
-            for r in range(pixels.rows):
-                dout = <const float*> self.dout.data + (((n + i) * self.OH + oh + r) * self.OW + ow) * pixel
-                dout += group * self.OC + c
-                for q in range(pixels.columns):
-                    if vectors == 2:
-                        value = vf_load(dout)
-                        vf_store(dpanel, value)
-                        sums[0] = vf_add(sums[0], value)
-                    value = vf_load_first(dout + (vectors - 1) * VL, last)
-                    vf_store(dpanel + (vectors - 1) * VL, value)
-                    sums[1] = vf_add(sums[1], value)
-                    dpanel += vectors * VL
-                    dout += pixel
-        if dbias != NULL:
-            if vectors == 2:
-                vf_store(dbias, vf_add(sums[0], vf_load(dbias)))
-            dbias += (vectors - 1) * VL
-            vf_store(dbias, vf_add(sums[1], vf_load(dbias)))
+            vf sums[4]
+        for c in range(ceil_div(self.OC, VL)):
+            dout, channels = place.dout + c * VL, min(self.OC - c * VL, <Py_ssize_t> VL)
+            for q in range(4):
+                sums[q] = vf_zero()
+            for i in range(pixels // 4):
+                if channels == VL:
+                    for q in range(4):
+                        sums[q] = vf_add(sums[q], vf_load(dout + q * pixel))
+                else:
+                    for q in range(4):
+                        sums[q] = vf_add(sums[q], vf_load_first(dout + q * pixel, channels))
+                dout += 4 * pixel
+            for i in range(pixels % 4):
+                sums[0] = vf_add(sums[0], vf_load_first(dout, channels))
+                dout += pixel
+            sums[0] = vf_add(vf_add(sums[0], sums[1]), vf_add(sums[2], sums[3]))
+            vf_store(dbias + c * VL, sums[0] if fresh else vf_add(vf_load(dbias + c * VL), sums[0]))
 
     cdef void reduce(self, Py_ssize_t group, Py_ssize_t task) noexcept nogil:
-        """Add the parts' sums of a group in order and store what belongs to real channels."""
+        """Add the parts' sums of some taps in order, and those of the bias behind the last tap."""
         cdef:
-            Py_ssize_t k, p, o
+            Py_ssize_t start = task * self.reduced, stop = min(start + self.reduced, self.taps), k, p, o, i
+            Py_ssize_t step = self.row if self.transposes else 1
             float* out
             const float* sums
-        for k in range(task * self.reduced, min((task + 1) * self.reduced, self.rows)):
-            if k < self.rows - 1:
-                out = <float*> self.dkernel.data + k * self.groups * self.OC
-            elif self.dbias is not None:
-                out = <float*> self.dbias.data
-            else:
-                return
-            out += group * self.OC
+        for k in range(start, stop if self.kept > 0 else start):
+            out = <float*> self.dkernel.data + (k * self.groups + group) * self.OC
+            if self.kept == self.parts:
+                memset(out, 0, self.OC * sizeof(float))
+            i = k
+            if self.gathers:
+                i = k % self.KW * self.KH + k // self.KW
+            i = i // self.run_length * (self.row // self.runs) + i % self.run_length if self.transposes else i * self.row
+            for p in range(self.kept):
+                sums = self.sums_of(p, group) + i
+                for o in range(self.OC):
+                    out[o] += sums[o * step]
+        if self.dbias is not None and start <= self.taps < start + self.reduced:
+            out = <float*> self.dbias.data + group * self.OC
             memset(out, 0, self.OC * sizeof(float))
             for p in range(self.parts):
-                sums = self.sums_of(p, group) + k * self.width
+                sums = self.bias_of(p, group)
                 for o in range(self.OC):
                     out[o] += sums[o]

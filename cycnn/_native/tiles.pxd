@@ -146,38 +146,6 @@ cdef inline void sliding_tile(
             vf_store_first(out + r * out_pixel, acc[r], channels)
 
 
-cdef inline void gradient_tile(
-    Py_ssize_t rows, const Py_ssize_t vectors, const Pixels* pixels, const float* x, const float* dpanel,
-    float* sums, Py_ssize_t sums_row,
-) noexcept nogil:
-    """sums[r][o] += sum over pixels p of x[p + r] dpanel[p][o], for `rows` neighbouring taps r."""
-    cdef:
-        tile_t acc
-        vf b[2]
-        vf a
-        const float* place
-        Py_ssize_t r, v, n, oh, ow
-    rows = min(rows, <Py_ssize_t> TILE_ROWS)
-    for r in range(rows):
-        for v in range(vectors):
-            acc[r][v] = vf_load(sums + r * sums_row + v * VL)
-    for n in range(pixels.images):
-        for oh in range(pixels.rows):
-            place = x + n * pixels.image_step + oh * pixels.row_step
-            for ow in range(pixels.columns):
-                for v in range(vectors):
-                    b[v] = vf_load(dpanel + v * VL)
-                dpanel += vectors * VL
-                for r in range(rows):
-                    a = vf_set1(place[r])
-                    for v in range(vectors):
-                        acc[r][v] = vf_fma(a, b[v], acc[r][v])
-                place += pixels.column_step
-    for r in range(rows):
-        for v in range(vectors):
-            vf_store(sums + r * sums_row + v * VL, acc[r][v])
-
-
 cdef inline void copy_patch(
     const float* image, Py_ssize_t height, Py_ssize_t width, Py_ssize_t pixel, Py_ssize_t channels,
     Py_ssize_t top, Py_ssize_t left, Py_ssize_t rows, Py_ssize_t columns, float* patch, Py_ssize_t patch_pixel,

@@ -1,0 +1,157 @@
+"""The register tiles of kernel gradients: sums over pixels of products, rows x vectors of them in registers.
+
+    sums[r][i] += sum over pixels p of a[p][r] b[p][i]
+
+a is read number by number and b as vectors; both stay where they are in memory. While the pixels of one block go by,
+one line of the cache of the next block is fetched for each, so that memory is read all the time and waited for rarely.
+"""
+
+from .gradient_tiles cimport Product, Stream, last_vectors
+from .simd cimport TILE_ROWS, VL, vf, vf_fma, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
+from .tiles cimport ceil_div
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define PREFETCH(p) __builtin_prefetch(p)
+    #else
+    #define PREFETCH(p) ((void)(p))
+    #endif
+    """
+    void prefetch "PREFETCH"(const char* p) noexcept nogil
+
+cdef enum:
+    WIDE_ROWS = (2 * TILE_ROWS + 2) // 3  # rows of a tile of three vectors: 8 of 32 registers, 4 of 16
+
+
+cdef inline void gradient_tile(
+    Py_ssize_t rows, const Py_ssize_t vectors, const Product* product, const float* a, const float* b,
+    const char* ahead, Py_ssize_t ahead_step, float* sums, Py_ssize_t last,
+) noexcept nogil:
+    """sums[r][v] += sum over pixels p of a[p][r] b[p][v]; the last vector of sums has `last` numbers."""
+    cdef:
+        vf acc[36]
+        vf vectors_of_b[3]
+        vf value
+        const float* a_place
+        const float* b_place
+        Py_ssize_t r, v, n, row, column
+    rows = min(rows, <Py_ssize_t> (WIDE_ROWS if vectors == 3 else TILE_ROWS))  # the compiler knows it then
+    for r in range(rows):
+        for v in range(vectors):
+            acc[r * vectors + v] = vf_zero()
+    if not product.fresh:
+        for r in range(rows):
+            for v in range(vectors - 1):
+                acc[r * vectors + v] = vf_load(sums + r * product.sums_row + v * VL)
+            acc[(r + 1) * vectors - 1] = vf_load_first(sums + r * product.sums_row + (vectors - 1) * VL, last)
+    for n in range(product.images):
+        for row in range(product.rows):
+            a_place = a + n * product.a_image + row * product.a_row
+            b_place = b + n * product.b_image + row * product.b_row
+            for column in range(product.columns):
+                prefetch(ahead)
+                ahead += ahead_step
+                for v in range(vectors):
+                    vectors_of_b[v] = vf_load(b_place + v * VL)
+                for r in range(rows):
+                    value = vf_set1(a_place[r])
+                    for v in range(vectors):
+                        acc[r * vectors + v] = vf_fma(value, vectors_of_b[v], acc[r * vectors + v])
+                a_place += product.a_column
+                b_place += product.b_column
+    for r in range(rows):
+        for v in range(vectors - 1):
+            vf_store(sums + r * product.sums_row + v * VL, acc[r * vectors + v])
+    v = vectors - 1
+    if last == VL:
+        for r in range(rows):
+            vf_store(sums + r * product.sums_row + v * VL, acc[r * vectors + v])
+    else:
+        for r in range(rows):
+            vf_store_first(sums + r * product.sums_row + v * VL, acc[r * vectors + v], last)
+
+
+cdef inline void add_rows(
+    const Py_ssize_t vectors, Py_ssize_t rows, const Product* product, const float* a, const float* b,
+    const char* ahead, Py_ssize_t step, float* sums, Py_ssize_t last,
+) noexcept nogil:
+    """Call the tile of `rows` rows with a constant in their place."""
+    if rows == 1:
+        gradient_tile(1, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 2:
+        gradient_tile(2, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 3:
+        gradient_tile(3, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 4:
+        gradient_tile(4, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 5 <= TILE_ROWS:
+        gradient_tile(5, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 6 <= TILE_ROWS:
+        gradient_tile(6, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 7 <= TILE_ROWS:
+        gradient_tile(7, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 8 <= TILE_ROWS:
+        gradient_tile(8, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 9 <= TILE_ROWS and vectors < 3:
+        gradient_tile(9, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 10 <= TILE_ROWS and vectors < 3:
+        gradient_tile(10, vectors, product, a, b, ahead, step, sums, last)
+    elif rows == 11 <= TILE_ROWS and vectors < 3:
+        gradient_tile(11, vectors, product, a, b, ahead, step, sums, last)
+
+
+cdef void add_tile(
+    Py_ssize_t vectors, Py_ssize_t rows, Product* product, const float* a, const float* b, float* sums, Py_ssize_t last,
+) noexcept nogil:
+    """Call the tile of so many vectors and rows, and let it fetch what comes next."""
+    cdef:
+        Stream* stream = &product.ahead[0] if product.ahead[0].calls > 0 else &product.ahead[1]
+        const char* ahead = <const char*> a
+        Py_ssize_t step = 0
+    if stream.calls > 0:
+        ahead, step = stream.start, stream.step
+        stream.start += stream.advance
+        stream.calls -= 1
+    if vectors == 3:
+        add_rows(3, rows, product, a, b, ahead, step, sums, last)
+    elif vectors == 2:
+        add_rows(2, rows, product, a, b, ahead, step, sums, last)
+    else:
+        add_rows(1, rows, product, a, b, ahead, step, sums, last)
+
+
+cdef void add_panels(
+    Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b,
+    float* sums,
+) noexcept nogil:
+    """Add a product of rows x numbers by tiles of so many vectors, the last of which may be shorter."""
+    cdef:
+        Py_ssize_t tiles = ceil_div(rows, WIDE_ROWS if vectors == 3 else TILE_ROWS)
+        Py_ssize_t width = vectors * VL, t, first, c
+    for t in range(tiles):
+        first = rows * t // tiles
+        for c in range(ceil_div(numbers, width)):
+            add_tile(
+                vectors, rows * (t + 1) // tiles - first, product, a + first, b + c * width,
+                sums + first * product.sums_row + c * width, min(width, numbers - c * width) - (vectors - 1) * VL)
+
+
+cdef void add_product(
+    Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b, float* sums,
+) noexcept nogil:
+    """sums[r][i] += sum over pixels p of a[p][r] b[p][i]."""
+    cdef Py_ssize_t vectors, paired = 0
+    if numbers > 0:
+        vectors = last_vectors(numbers)
+        paired = numbers if vectors == 2 else (ceil_div(numbers, VL) - vectors) * VL
+        add_panels(2, rows, paired, product, a, b, sums)
+    if numbers > paired:
+        add_panels(vectors, rows, numbers - paired, product, a, b + paired, sums + paired)
+
+
+cdef void exchange(Product* product) noexcept nogil:
+    """Let the steps of a be those of b, and the other way round."""
+    product.a_image, product.b_image = product.b_image, product.a_image
+    product.a_row, product.b_row = product.b_row, product.a_row
+    product.a_column, product.b_column = product.b_column, product.a_column
