@@ -2,9 +2,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 DTYPES: dict[str, tuple[bytes, int]]
 
+@disjoint_base
 class Buffer:
     shape: tuple[int, ...]
     dtype: str
@@ -20,15 +22,18 @@ class Buffer:
     def touch(self) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+@disjoint_base
 class Memory:
     nbytes: int
     def __init__(self, nbytes: int) -> None: ...
 
+@disjoint_base
 class Step:
     workspace: int
     scratch: int
     def place_workspace(self, memory: Memory, offset: int) -> None: ...
 
+@disjoint_base
 class Program:
     steps: tuple[Step, ...]
     def __init__(self, steps: Iterable[Step]) -> None: ...
