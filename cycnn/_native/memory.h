@@ -3,7 +3,7 @@
 #ifndef CYCNN_MEMORY_H
 #define CYCNN_MEMORY_H
 
-#include <stdlib.h>
+#include "platform.h"
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -12,18 +12,16 @@
 
 static char *memory_allocate(size_t nbytes)
 {
-    void *data = NULL;
-    size_t alignment = nbytes >= HUGE_PAGE ? HUGE_PAGE : 64;
-    if (posix_memalign(&data, alignment, nbytes ? nbytes : 1)) return NULL;
+    char *data = allocate_aligned(nbytes >= HUGE_PAGE ? HUGE_PAGE : 64, nbytes ? nbytes : 1);
 #if defined(__linux__)
-    if (nbytes >= HUGE_PAGE) madvise(data, nbytes, MADV_HUGEPAGE); /* a first touch costs six times less */
+    if (data && nbytes >= HUGE_PAGE) madvise(data, nbytes, MADV_HUGEPAGE); /* a first touch costs six times less */
 #endif
     return data;
 }
 
 static void memory_free(char *data)
 {
-    free(data);
+    free_aligned(data);
 }
 
 #endif

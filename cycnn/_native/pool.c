@@ -3,16 +3,15 @@
 #define _GNU_SOURCE /* processors, below */
 
 #include "pool.h"
+#include "platform.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <time.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
-#if defined(__SSE__)
+#if defined(__SSE__) || defined(_M_X64)
+#define HAS_SSE
 #include <xmmintrin.h>
 #endif
 
@@ -29,9 +28,9 @@
 #define RUN_OF(state) ((state) / RUN_ONE)
 
 static struct {
-    pthread_mutex_t owner; /* held by the thread whose run the workers serve, and while resizing */
-    pthread_mutex_t lock;  /* protects the two conditions */
-    pthread_cond_t wake, finished;
+    lock_t owner; /* held by the thread whose run the workers serve, and while resizing */
+    lock_t asleep; /* protects the two conditions */
+    condition_t wake, finished;
     _Atomic uint64_t state;
     _Atomic ptrdiff_t next;
     _Atomic int sleepers, waiting, stop;
@@ -40,38 +39,28 @@ static struct {
     ptrdiff_t count;
     _Atomic int cpu; /* where the last run was called */
     size_t scratch_bytes;
-    pthread_t *workers;
+    thread_t *workers;
     int started, wanted;
     int64_t spin; /* SPIN, or 0 with more threads than processors */
 } pool = {
-    .owner = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER,
-    .wake = PTHREAD_COND_INITIALIZER, .finished = PTHREAD_COND_INITIALIZER,
+    .owner = LOCK_INITIAL, .asleep = LOCK_INITIAL, .wake = CONDITION_INITIAL, .finished = CONDITION_INITIAL,
     .spin = SPIN,
 };
 
-static _Thread_local struct { char *data; size_t bytes; int inside; } self;
-static pthread_key_t scratch_key;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static THREAD_LOCAL struct { char *data; size_t bytes; int inside; } self;
 
 static inline void pause_cpu(void)
 {
-#if defined(__SSE__)
+#if defined(HAS_SSE)
     _mm_pause();
 #elif defined(__aarch64__)
     __asm__ __volatile__("yield");
 #endif
 }
 
-static int64_t nanoseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * (int64_t)1000000000 + now.tv_nsec;
-}
-
 unsigned long long pool_flush_denormals(void)
 {
-#if defined(__SSE__)
+#if defined(HAS_SSE)
     unsigned int saved = _mm_getcsr();
     _mm_setcsr(saved | 0x8040); /* flush results to zero, read denormals as zero */
     return saved;
@@ -87,7 +76,7 @@ unsigned long long pool_flush_denormals(void)
 
 void pool_restore_denormals(unsigned long long saved)
 {
-#if defined(__SSE__)
+#if defined(HAS_SSE)
     _mm_setcsr((unsigned int)saved);
 #elif defined(__aarch64__)
     __asm__ __volatile__("msr fpcr, %0" : : "r"(saved));
@@ -96,11 +85,31 @@ void pool_restore_denormals(unsigned long long saved)
 #endif
 }
 
-/* A forked child has none of the workers and may have inherited any lock: start afresh. */
+/* What a thread leaves behind is its scratch memory; what a fork leaves, in the child, is nobody's workers. */
+#if defined(_WIN32)
+static DWORD scratch_key;
+static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+
+static void WINAPI free_scratch(void *data) { free_aligned(data); }
+static void keep_scratch(void *data) { FlsSetValue(scratch_key, data); }
+static BOOL CALLBACK prepare(PINIT_ONCE unused, void *parameter, void **context)
+{
+    (void)unused, (void)parameter, (void)context;
+    scratch_key = FlsAlloc(free_scratch);
+    return TRUE;
+}
+static void initialise(void) { InitOnceExecuteOnce(&once, prepare, NULL, NULL); }
+#else
+static pthread_key_t scratch_key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void keep_scratch(void *data) { pthread_setspecific(scratch_key, data); }
+
+/* The child has none of the workers and may have inherited any lock: start afresh. */
 static void reset_after_fork(void)
 {
     pthread_mutex_init(&pool.owner, NULL);
-    pthread_mutex_init(&pool.lock, NULL);
+    pthread_mutex_init(&pool.asleep, NULL);
     pthread_cond_init(&pool.wake, NULL);
     pthread_cond_init(&pool.finished, NULL);
     pool.state = 0;
@@ -110,22 +119,24 @@ static void reset_after_fork(void)
     self.inside = 0;
 }
 
-static void initialise(void)
+static void prepare(void)
 {
-    pthread_key_create(&scratch_key, free);
+    pthread_key_create(&scratch_key, free_aligned);
     pthread_atfork(NULL, NULL, reset_after_fork);
 }
+static void initialise(void) { pthread_once(&once, prepare); }
+#endif
 
 int pool_reserve(size_t bytes)
 {
-    pthread_once(&once, initialise);
+    initialise();
     if (self.bytes < bytes) {
-        void *data;
-        if (posix_memalign(&data, SCRATCH_ALIGNMENT, bytes)) return 0;
-        free(self.data);
+        void *data = allocate_aligned(SCRATCH_ALIGNMENT, bytes);
+        if (!data) return 0;
+        free_aligned(self.data);
         self.data = data;
         self.bytes = bytes;
-        pthread_setspecific(scratch_key, data);
+        keep_scratch(data);
     }
     return 1;
 }
@@ -144,9 +155,9 @@ static int serve(uint64_t state)
     if (pool_reserve(pool.scratch_bytes)) run_tasks();
     state = atomic_fetch_sub(&pool.state, 1) - 1;
     if (!(state & (OPEN | ACTIVE)) && atomic_load(&pool.waiting)) {
-        pthread_mutex_lock(&pool.lock);
-        pthread_cond_signal(&pool.finished);
-        pthread_mutex_unlock(&pool.lock);
+        lock(&pool.asleep);
+        signal_one(&pool.finished);
+        unlock(&pool.asleep);
     }
     return 1;
 }
@@ -200,16 +211,15 @@ static void sleep_for_run(uint64_t seen)
 {
     processors_t processors;
     leave_caller(&processors);
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.asleep);
     atomic_fetch_add(&pool.sleepers, 1);
-    if (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop))
-        pthread_cond_wait(&pool.wake, &pool.lock);
+    if (!is_new(atomic_load(&pool.state), seen) && !atomic_load(&pool.stop)) wait_for(&pool.wake, &pool.asleep);
     atomic_fetch_sub(&pool.sleepers, 1);
-    pthread_mutex_unlock(&pool.lock);
+    unlock(&pool.asleep);
     restore_processors(&processors);
 }
 
-static void *work(void *unused)
+THREAD_FUNCTION(work)
 {
     uint64_t seen = 0, state;
     (void)unused;
@@ -223,38 +233,28 @@ static void *work(void *unused)
             sleep_for_run(seen);
         }
     }
-    return NULL;
+    return 0;
 }
 
 static void wake_all(void)
 {
-    pthread_mutex_lock(&pool.lock);
-    pthread_cond_broadcast(&pool.wake);
-    pthread_mutex_unlock(&pool.lock);
+    lock(&pool.asleep);
+    signal_all(&pool.wake);
+    unlock(&pool.asleep);
 }
 
 /* Called with `owner` held. Fewer workers than wanted is no error: the caller does what they leave. */
 static void start_workers(void)
 {
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    if (!(pool.workers = calloc((size_t)pool.wanted, sizeof(pthread_t)))) return;
-    sigfillset(&all); /* signals belong to Python's threads */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 1 << 20);
-    while (pool.started < pool.wanted
-           && !pthread_create(&pool.workers[pool.started], &attributes, work, NULL))
-        pool.started++;
-    pthread_attr_destroy(&attributes);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!(pool.workers = calloc((size_t)pool.wanted, sizeof(thread_t)))) return;
+    while (pool.started < pool.wanted && start_thread(&pool.workers[pool.started], work)) pool.started++;
 }
 
 static void stop_workers(void)
 {
     atomic_store(&pool.stop, 1);
     wake_all();
-    for (int i = 0; i < pool.started; i++) pthread_join(pool.workers[i], NULL);
+    for (int i = 0; i < pool.started; i++) join_thread(pool.workers[i]);
     free(pool.workers);
     pool.workers = NULL;
     pool.started = 0;
@@ -263,12 +263,12 @@ static void stop_workers(void)
 
 void pool_resize(int threads, int cpus)
 {
-    pthread_once(&once, initialise);
-    pthread_mutex_lock(&pool.owner);
+    initialise();
+    lock(&pool.owner);
     stop_workers();
     pool.wanted = threads - 1;
     pool.spin = threads <= cpus ? SPIN : 0;
-    pthread_mutex_unlock(&pool.owner);
+    unlock(&pool.owner);
 }
 
 int pool_size(void) { return pool.wanted + 1; }
@@ -282,18 +282,18 @@ static void wait_for_workers(void)
             pause_cpu();
         }
     } while (nanoseconds() < end);
-    pthread_mutex_lock(&pool.lock);
+    lock(&pool.asleep);
     atomic_store(&pool.waiting, 1);
-    while (atomic_load(&pool.state) & ACTIVE) pthread_cond_wait(&pool.finished, &pool.lock);
+    while (atomic_load(&pool.state) & ACTIVE) wait_for(&pool.finished, &pool.asleep);
     atomic_store(&pool.waiting, 0);
-    pthread_mutex_unlock(&pool.lock);
+    unlock(&pool.asleep);
 }
 
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
 {
     /* Small work, a run inside a run, and a run beside another thread's run stay on this thread. */
     if (count < 2 || cost < SMALL_WORK || pool.wanted < 1 || self.inside
-        || pthread_mutex_trylock(&pool.owner)) {
+        || !try_lock(&pool.owner)) {
         for (ptrdiff_t i = 0; i < count; i++) task(context, i, self.data);
         return;
     }
@@ -311,5 +311,5 @@ void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
     atomic_fetch_and(&pool.state, ~OPEN);
     wait_for_workers();
     self.inside = 0;
-    pthread_mutex_unlock(&pool.owner);
+    unlock(&pool.owner);
 }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#if defined(__GNUC__) && !defined(CYCNN_PORTABLE)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(CYCNN_PORTABLE)
 
 #if defined(__AVX2__)
 #include <immintrin.h>

@@ -8,7 +8,7 @@
 
 #include "simd.h"
 
-#if defined(__GNUC__) && !defined(CYCNN_PORTABLE)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(CYCNN_PORTABLE)
 
 #if defined(__clang__) || __GNUC__ >= 12
 #define LANES(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
