@@ -4,11 +4,16 @@ One `.pyx` serves all instruction sets: the sources of `cycnn/_native` are stage
 build folder and each stage is compiled with its own flags, as `cycnn._native.<instruction set>.<family>`.
 
 CYCNN_DEBUG=1 turns bounds checks and assertions on; CYCNN_LIMITED_API=0 builds against the full Python API;
-CYCNN_PORTABLE=1 builds without vector extensions, as for a compiler that has none.
+CYCNN_PORTABLE=1 builds without vector extensions, as for a compiler that has none; CYCNN_LEVELS=v3,v2 builds only
+these instruction sets; CYCNN_SANITIZE=address,undefined builds with these sanitizers, slowly and with symbols;
+CYCNN_TRACE=1 lets coverage see the lines of Cython.
+
+On Windows clang-cl compiles where it is found; Visual Studio's own compiler has no vector extensions.
 """
 
 import os
 import platform
+import runpy
 import shutil
 import sysconfig
 from pathlib import Path
@@ -25,6 +30,12 @@ SHARED = {"cpu": [], "threads": ["pool.c"], "runtime": []}
 # Compiled once per instruction set.
 FAMILIES = [file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not in SHARED]
 
+# Compiled for v3 and not again for v4.
+NARROW = runpy.run_path(str(NATIVE / "levels.py"))["NARROW"]
+
+# Processors that stop at v2 are from before 2013: what unrolling and peeling gives them, but for the loops of register
+# tiles, is not worth a quarter of a megabyte.
+SMALLER = {"v2": ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]}
 X86_LEVELS = {
     "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],
     "v3": ["-mavx2", "-mfma", "-mpopcnt"],
@@ -39,12 +50,26 @@ X86_LEVELS = {
         "-mprefer-vector-width=512",
     ],
 }
+# Nothing throws through this code, so it needs no tables to unwind it: 4 % of the wheel.
 # The last two let the compiler turn loops with sqrt and conditions into vectors; they change no values, only errno and
 # the floating-point exception flags, which nobody reads.
-COMPILE = ["-O3", "-g0", "-ffp-contract=fast", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math"]
+COMPILE = [
+    "-O3",
+    "-g0",
+    "-ffp-contract=fast",
+    "-fvisibility=hidden",
+    "-fno-asynchronous-unwind-tables",
+    "-fno-unwind-tables",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+]
 DEBUG = os.environ.get("CYCNN_DEBUG") == "1"
 LIMITED_API = os.environ.get("CYCNN_LIMITED_API", "1") != "0" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-PORTABLE = os.environ.get("CYCNN_PORTABLE") == "1"
+SANITIZE = os.environ.get("CYCNN_SANITIZE", "")
+TRACE = os.environ.get("CYCNN_TRACE") == "1"
+VISUAL_STUDIO = sysconfig.get_platform().startswith("win")
+CLANG_CL = shutil.which("clang-cl") if VISUAL_STUDIO else None
+PORTABLE = os.environ.get("CYCNN_PORTABLE") == "1" or (VISUAL_STUDIO and not CLANG_CL)
 
 
 def instruction_sets():
@@ -53,7 +78,8 @@ def instruction_sets():
     if PORTABLE:
         return {"portable": []}
     if machine in ("x86_64", "amd64"):
-        return X86_LEVELS
+        asked = os.environ.get("CYCNN_LEVELS", ",".join(X86_LEVELS)).split(",")
+        return {level: X86_LEVELS[level] for level in asked}
     return {"neon" if machine in ("aarch64", "arm64") else "portable": []}
 
 
@@ -78,23 +104,46 @@ def stage(isa):
     return root
 
 
+def compile_arguments(flags):
+    """Return the flags of one extension in the words of the compiler that will run."""
+    if SANITIZE:
+        checks = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+        return [*COMPILE, *flags, "-O1", "-g", *checks]
+    if CLANG_CL:
+        return [f"/clang:{flag}" for flag in [*COMPILE, *flags]]
+    if VISUAL_STUDIO:
+        return ["/O2", "/std:c11", "/experimental:c11atomics"]
+    return [*COMPILE, *flags]
+
+
+def link_arguments():
+    """Return what the linker is told."""
+    if SANITIZE:
+        return [f"-fsanitize={SANITIZE}"]
+    # Without -z noseparate-code every module is padded to pages of its own for code and constants.
+    return ["-s", "-Wl,-z,noseparate-code"] if platform.system() == "Linux" else []
+
+
 def extension(name, sources, flags=()):
     """Describe one extension module."""
     # Tile sizes become constants only where functions are inlined.
-    macros = [("CYTHON_INLINE", "inline __attribute__((always_inline))")]
+    inline = "__forceinline" if VISUAL_STUDIO else "inline __attribute__((always_inline))"
+    macros = [("CYTHON_INLINE", inline)]
     if not DEBUG:
         macros.append(("CYTHON_WITHOUT_ASSERTIONS", None))
     if LIMITED_API:
         macros.append(("Py_LIMITED_API", "0x030B0000"))
     if PORTABLE:
         macros.append(("CYCNN_PORTABLE", "1"))
+    if TRACE:
+        macros += [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
     return Extension(
         name,
         [str(source) for source in sources],
         include_dirs=[str(NATIVE)],
         define_macros=macros,
-        extra_compile_args=[*COMPILE, *flags],
-        extra_link_args=["-s"] if platform.system() == "Linux" else [],
+        extra_compile_args=compile_arguments(flags),
+        extra_link_args=link_arguments(),
         libraries=["m"] if os.name == "posix" else [],
         py_limited_api=LIMITED_API,
     )
@@ -109,6 +158,7 @@ def extensions():
         "initializedcheck": DEBUG,
         "cdivision": True,
         "auto_pickle": False,  # a copy of an address is no copy
+        "linetrace": TRACE,
     }
     options = {
         "compiler_directives": directives,
@@ -123,16 +173,19 @@ def extensions():
     built = cythonize(shared, **options)
     for isa, flags in instruction_sets().items():
         root = stage(isa)
-        kernels = [
-            extension(f"cycnn._native.{isa}.{family}", [root / NATIVE / isa / f"{family}.pyx"], flags)
-            for family in FAMILIES
-        ]
+        kernels = []
+        for family in FAMILIES:
+            if isa != "v4" or family not in NARROW:
+                source = root / NATIVE / isa / f"{family}.pyx"
+                tiled = "from .simd cimport" in source.read_text(encoding="utf-8")
+                more = [] if tiled else SMALLER.get(isa, [])
+                kernels.append(extension(f"cycnn._native.{isa}.{family}", [source], [*flags, *more]))
         built += cythonize(kernels, include_path=[str(root)], **options)
     return built
 
 
 class BuildExtensions(build_ext):
-    """Compile on all processors, and say what to install where there is no compiler."""
+    """Compile on all processors, with the compiler that makes vectors."""
 
     def run(self):
         if self.inplace:
@@ -141,6 +194,26 @@ class BuildExtensions(build_ext):
         super().run()
 
     def build_extensions(self):
+        if CLANG_CL:
+            self.use_clang_cl()
+        elif not VISUAL_STUDIO:
+            self.require_compiler()
+        self.force = self.force or DEBUG  # the time stamps do not tell
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
+
+    def use_clang_cl(self):
+        """Let clang-cl compile where setuptools has found Visual Studio, whose libraries and linker stay."""
+        self.compiler.initialize(self.plat_name)
+        self.compiler.cc = CLANG_CL
+        target = "aarch64" if self.plat_name.endswith("arm64") else "x86_64"
+        for options in (self.compiler.compile_options, self.compiler.ldflags_shared):
+            # Optimisation of the whole program is in a form of Visual Studio's own.
+            options[:] = [option for option in options if option not in ("/GL", "/LTCG")]
+        self.compiler.compile_options.append(f"--target={target}-pc-windows-msvc")
+
+    def require_compiler(self):
+        """Say what to install where there is no compiler."""
         compiler = getattr(self.compiler, "compiler_so", ["cc"])[0]
         if shutil.which(compiler) is None:
             raise SystemExit(
@@ -148,9 +221,6 @@ class BuildExtensions(build_ext):
                 "(Debian, Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; macOS: xcode-select --install), "
                 "or install a wheel: pip install --only-binary :all: cycnn"
             )
-        self.force = self.force or DEBUG  # the time stamps do not tell
-        self.parallel = self.parallel or os.cpu_count()
-        super().build_extensions()
 
 
 setup(

@@ -21,7 +21,7 @@ def test_import_loads_nothing_but_numpy_and_the_core(tmp_path):
         assert heavy not in loaded
     assert {name for name in loaded if name.startswith("cycnn")} == {
         "cycnn", "cycnn._native", "cycnn._native.cpu", "cycnn._native.threads", "cycnn._native.runtime",
-        "cycnn._native.limits",
+        "cycnn._native.levels", "cycnn._native.limits",
     }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ Once for the process:
 `threads`         the thread pool (`pool.c`)
 `cpu`             which instruction sets may run here
 
-Once per instruction set, as `cycnn._native.<instruction set>.<family>`:
+Once per instruction set (those of `levels.NARROW` not for v4), as `cycnn._native.<instruction set>.<family>`:
 
 `conv2d`          convolution by register tiles, float32: forward and gradient to the input
 `conv2d_scatter`  its gradient to an input of few channels
@@ -66,6 +66,7 @@ except ImportError as error:
         f"Run `pip install .` in it, and start Python in another folder. ({error})"
     ) from error
 
+from .levels import LEVELS, level_of
 from .limits import available_cpus, default_threads
 
 __all__ = [
@@ -112,7 +113,6 @@ FAMILIES = (
 )
 TILED = ("conv2d", "conv2d_kernel", "winograd", "winograd_kernel", "depthwise_kernel")
 PLAIN_FAMILIES = ("plain", *(family for family in FAMILIES if family not in TILED))
-LEVELS = ("v4", "v3", "v2", "neon", "portable")
 
 built = tuple(level for level in LEVELS if os.path.isdir(os.path.join(os.path.dirname(__file__), level)))
 supported = tuple(level for level in cpu.supported() if level in built)
@@ -147,7 +147,7 @@ def kernels(dtype: str = "float32", isa: str = isa, plain: bool = False) -> Simp
         Use the plain loops for float32 too, as the tests do.
     """
     families = PLAIN_FAMILIES if plain or dtype == "float64" else FAMILIES
-    modules = [importlib.import_module(f"cycnn._native.{isa}.{family}") for family in families]
+    modules = [importlib.import_module(f"cycnn._native.{level_of(family, isa)}.{family}") for family in families]
     return SimpleNamespace(
         **{
             name: value
