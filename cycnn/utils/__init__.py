@@ -7,6 +7,7 @@ from .image import array_to_img, img_to_array, load_img, save_img
 from .image_dataset import image_dataset_from_directory
 from .numerical import to_categorical
 from .py_dataset import PyDataset
+from .threadpools import register_with_threadpoolctl
 
 __all__ = [
     "PyDataset",
@@ -15,6 +16,7 @@ __all__ = [
     "img_to_array",
     "load_img",
     "profile",
+    "register_with_threadpoolctl",
     "save_img",
     "set_random_seed",
     "to_categorical",
