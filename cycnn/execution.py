@@ -156,7 +156,7 @@ class Execution:
     def _step(self, mode: str, batch: Batch, meter: Meter) -> None:
         """Run a program on one batch: all of it, whenever Ctrl-C is pressed."""
         lowered = self._program(mode, batch)
-        with lowered.lock, AtomicStep():
+        with self._programs.alone() if mode == "train" else lowered.lock, AtomicStep():
             if mode == "train":
                 assert self.optimizer is not None
                 lowered.key[1] = self.optimizer.begin_step()

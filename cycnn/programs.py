@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,19 +23,44 @@ MOST_PROGRAMS = 6
 
 
 class Programs:
-    """Lowered programs by what they were lowered for; those that were used least lately are forgotten first."""
+    """Lowered programs by what they were lowered for; those that were used least lately are forgotten first.
+
+    Threads may run different programs of a model at once: they only read its parameters. A step of training writes
+    them, and keeps the others from running: it holds the locks of all, and the gate through which new ones come.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Any, ...], Lowered] = OrderedDict()
         self._keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # of predictions, by what an array looks like
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process, self._gate = os.getpid(), threading.RLock()
+        self._alive: weakref.WeakSet[Lowered] = weakref.WeakSet()
+
+    def _enter(self) -> threading.RLock:
+        """Return the gate; a forked child has its own, for a thread that it does not have may hold its parent's."""
+        if self._process != os.getpid():
+            self._begin()
+        return self._gate
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no program of the model run in other threads meanwhile."""
+        with self._enter(), contextlib.ExitStack() as held:
+            for lowered in sorted(self._alive, key=id):
+                held.enter_context(lowered.lock)
+            yield
 
     def get(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> Lowered:
         """Return the program of this key, lowered if it is not kept."""
-        lowered = self._kept.pop(key, None) or lower()
-        self._kept[key] = lowered
-        while len(self._kept) > MOST_PROGRAMS:
-            self._kept.popitem(last=False)
-        return lowered
+        with self._enter():
+            lowered = self._kept.pop(key, None) or lower()
+            self._alive.add(lowered)
+            self._kept[key] = lowered
+            while len(self._kept) > MOST_PROGRAMS:
+                self._kept.popitem(last=False)
+            return lowered
 
     def values(self) -> list[Lowered]:
         """Return the programs, the one used last at the end."""

@@ -323,7 +323,7 @@ class Trainer(Execution):
             self._programs.remember(x, batch.x, self._key("predict", batch))
             return model.formed_outputs(self._program("predict", batch).predictions(batch.x))
         lowered = self._program("call", batch)
-        with lowered.lock:
+        with self._programs.alone():  # it moves statistics
             lowered.key[1] = step
             lowered.run(batch.x)
             return model.formed_outputs([output.copy() for output in lowered.outputs])
