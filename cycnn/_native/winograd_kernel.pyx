@@ -20,8 +20,9 @@ Parts and blocks are fixed and their sums are added in order: the bits do not de
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
+from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
 from .tiles cimport ceil_div
+from .winograd_products cimport Ahead, add_product, add_vectors, find_ahead
 from .winograd_tiles cimport (
     MATRICES, OUTPUTS, POINTS, transform_gradient, transform_input, transform_taps, whole_vectors,
 )
@@ -115,98 +116,14 @@ cdef inline void transform_channels(
             transform_gradient(source, row, column, room, target, matrix)
 
 
-cdef inline void product_tile(
-    Py_ssize_t rows, const Py_ssize_t vectors, Py_ssize_t depth, const float* x, Py_ssize_t x_step, const float* d,
-    Py_ssize_t d_step, float* sums, Py_ssize_t sums_row, bint fresh,
-) noexcept nogil:
-    """sums[r][o] = (0 if fresh else sums[r][o]) + sum over t of x[t][r] d[t][o]."""
+cdef inline vf add_parts(const float* sums, Py_ssize_t parts, Py_ssize_t part) noexcept nogil:
+    """Return the sum of a vector over the parts, `part` floats apart, in order."""
     cdef:
-        tile_t acc
-        vf b[2]
-        vf a
-        Py_ssize_t r, v, t
-    rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
-    if fresh:
-        for r in range(rows):
-            for v in range(vectors):
-                acc[r][v] = vf_zero()
-    else:
-        for r in range(rows):
-            for v in range(vectors):
-                acc[r][v] = vf_load(sums + r * sums_row + v * VL)
-    for t in range(depth):
-        for v in range(vectors):
-            b[v] = vf_load(d + v * VL)
-        for r in range(rows):
-            a = vf_set1(x[r])
-            for v in range(vectors):
-                acc[r][v] = vf_fma(a, b[v], acc[r][v])
-        x += x_step
-        d += d_step
-    for r in range(rows):
-        for v in range(vectors):
-            vf_store(sums + r * sums_row + v * VL, acc[r][v])
-
-
-cdef inline void product_rows(
-    const Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t depth, const float* x, Py_ssize_t x_step, const float* d,
-    Py_ssize_t d_step, float* sums, Py_ssize_t sums_row, bint fresh,
-) noexcept nogil:
-    """Call the tile of `rows` rows with a constant in their place."""
-    if rows == 1:
-        product_tile(1, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 2:
-        product_tile(2, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 3:
-        product_tile(3, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 4:
-        product_tile(4, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 5 <= TILE_ROWS:
-        product_tile(5, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 6 <= TILE_ROWS:
-        product_tile(6, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 7 <= TILE_ROWS:
-        product_tile(7, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 8 <= TILE_ROWS:
-        product_tile(8, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 9 <= TILE_ROWS:
-        product_tile(9, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 10 <= TILE_ROWS:
-        product_tile(10, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 11 <= TILE_ROWS:
-        product_tile(11, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-    elif rows == 12 <= TILE_ROWS:
-        product_tile(12, vectors, depth, x, x_step, d, d_step, sums, sums_row, fresh)
-
-
-cdef void add_product(
-    Py_ssize_t rows, Py_ssize_t channels, Py_ssize_t depth, const float* x, Py_ssize_t x_step, const float* d,
-    Py_ssize_t d_step, float* sums, Py_ssize_t sums_row, bint fresh,
-) noexcept nogil:
-    """Add to the sums the product of a panel of `rows` input channels and one of `channels` output channels."""
-    cdef Py_ssize_t tiles = ceil_div(rows, TILE_ROWS), i, start, stop
-    for i in range(tiles):
-        start, stop = rows * i // tiles, rows * (i + 1) // tiles
-        if channels > VL:
-            product_rows(
-                2, stop - start, depth, x + start, x_step, d, d_step, sums + start * sums_row, sums_row, fresh)
-        else:
-            product_rows(
-                1, stop - start, depth, x + start, x_step, d, d_step, sums + start * sums_row, sums_row, fresh)
-
-
-cdef void add_vectors(
-    Py_ssize_t depth, const float* d, Py_ssize_t d_step, Py_ssize_t channels, float* sums, bint fresh
-) noexcept nogil:
-    """sums[o] = (0 if fresh else sums[o]) + sum over t of d[t][o], for a panel."""
-    cdef:
-        Py_ssize_t t, v
-        vf total
-    for v in range(2 if channels > VL else 1):
-        total = vf_zero() if fresh else vf_load(sums + v * VL)
-        for t in range(depth):
-            total = vf_add(total, vf_load(d + t * d_step + v * VL))
-        vf_store(sums + v * VL, total)
+        Py_ssize_t p
+        vf total = vf_load(sums)
+    for p in range(1, parts):
+        total = vf_add(total, vf_load(sums + p * part))
+    return total
 
 
 cdef class WinogradBackwardKernel(Step):
@@ -224,6 +141,7 @@ cdef class WinogradBackwardKernel(Step):
         Py_ssize_t x_step, d_step            # channels of a panel
         Py_ssize_t x_matrix, d_matrix        # floats of a block's matrix
         Py_ssize_t edges_in, edges_out       # rectangles of channels
+        Py_ssize_t products                  # of panels, in a block
         Py_ssize_t block                     # that the tasks share now
         Phase phase
         bint shared
@@ -252,6 +170,7 @@ cdef class WinogradBackwardKernel(Step):
             self.parts = max(1, min(PARTS, min(blocks, PARTS_SUMS // max(1, self.sums_size(self.IC, self.width)))))
         self.blocks = max(1, ceil_div(blocks, self.parts))
         self.depth = max(1, ceil_div(self.tiles, self.parts * self.blocks))
+        self.products = MATRICES * max(1, ceil_div(self.IC, TILE_ROWS) * ceil_div(self.OC, PANEL))
         self.edges_in, self.edges_out = ceil_div(self.IC, EDGE), ceil_div(self.OC, EDGE)
 
     cdef _place_blocks(self):
@@ -273,12 +192,12 @@ cdef class WinogradBackwardKernel(Step):
 
     cdef Py_ssize_t sums_size(self, Py_ssize_t channels_in, Py_ssize_t channels_out) noexcept nogil:
         """Return the floats of the sums of so many channels and of the bias."""
-        return (MATRICES * channels_in + 1) * channels_out
+        return (MATRICES * channels_in + 1) * channels_out + MATRICES * VL
 
     cdef Sums sums_of(self, float* start, Py_ssize_t ic, Py_ssize_t rows, Py_ssize_t oc, Py_ssize_t channels) noexcept nogil:
         """Return a rectangle of the sums of all channels that begin at `start`."""
         cdef Sums sums
-        sums.matrix, sums.row = self.IC * self.width, self.width
+        sums.matrix, sums.row = self.IC * self.width + VL, self.width
         sums.ic, sums.ic_stop = ic, min(self.IC, ic + rows)
         sums.oc, sums.oc_stop = oc, min(self.OC, oc + channels)
         sums.start = start + ic * sums.row + oc
@@ -305,6 +224,7 @@ cdef class WinogradBackwardKernel(Step):
             float* work = <float*> self.work
             Py_ssize_t begin = self.block * self.depth, end = min(begin + self.depth, self.tiles), ic, oc
             Sums sums
+            Ahead ahead
         if self.phase == PART:
             self.accumulate(i, room, work + i * self.sums_size(self.IC, self.width))
         elif self.phase == TRANSFORM:
@@ -317,9 +237,10 @@ cdef class WinogradBackwardKernel(Step):
                 sums = self.sums_of(work + MATRICES * (self.x_matrix + self.d_matrix), ic, EDGE, oc, EDGE)
             else:
                 sums = self.sums_of(room + ROOM, ic, EDGE, oc, EDGE)
-                sums.matrix, sums.row, sums.start = EDGE * EDGE, EDGE, room + ROOM
+                sums.matrix, sums.row, sums.start = EDGE * EDGE + VL, EDGE, room + ROOM
                 sums.bias = sums.start + MATRICES * sums.matrix if ic == 0 else NULL
-            self.multiply(work, end - begin, sums, self.block == 0)
+            ahead = self.ahead_of(end, i, self.edges_in * self.edges_out)
+            self.multiply(work, end - begin, sums, self.block == 0, &ahead)
             if self.block == self.blocks - 1:
                 self.invert(sums, room)
 
@@ -328,25 +249,25 @@ cdef class WinogradBackwardKernel(Step):
         cdef:
             Py_ssize_t b, begin, end
             Sums all = self.sums_of(sums, 0, self.IC, 0, self.OC)
+            Ahead ahead
         for b in range(self.blocks):
             begin = min((part * self.blocks + b) * self.depth, self.tiles)
             end = min(begin + self.depth, self.tiles)
             self.transform(begin, end, 0, room, room + ROOM)
-            self.multiply(room + ROOM, end - begin, all, b == 0)
+            ahead = self.ahead_of(end, 0, 1)
+            self.multiply(room + ROOM, end - begin, all, b == 0, &ahead)
 
     cdef void transform(
         self, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t place, float* room, float* block
     ) noexcept nogil:
         """Transform some tiles of x and dout into a block, from its tile `place` on."""
         cdef:
-            Py_ssize_t tile, image, row, column, t
+            Py_ssize_t line = begin // self.tiles_w, row = line % self.tiles_h * OUTPUTS, image = line // self.tiles_h
+            Py_ssize_t column = begin % self.tiles_w * OUTPUTS, t
             const float* x = <const float*> self.x.data
             const float* dout = <const float*> self.dout.data
             Tile of_x, of_dout
-        for tile in range(begin, end):
-            t = place + tile - begin
-            image = tile // (self.tiles_h * self.tiles_w)
-            row, column = tile // self.tiles_w % self.tiles_h * OUTPUTS, tile % self.tiles_w * OUTPUTS
+        for t in range(place, place + end - begin):
             of_x = find_tile(
                 x + image * self.IH * self.IW * self.IC, self.IH, self.IW, self.IC, row - self.pad_top,
                 column - self.pad_left, POINTS)
@@ -357,8 +278,15 @@ cdef class WinogradBackwardKernel(Step):
             transform_channels(
                 OUTPUTS, &of_dout, self.OC, room, block + MATRICES * self.x_matrix + t * self.d_step,
                 self.depth * PANEL, self.d_matrix)
+            column += OUTPUTS
+            if column >= self.OW:
+                row, column = row + OUTPUTS, 0
+            if row >= self.OH:
+                row, image = 0, image + 1
 
-    cdef void multiply(self, const float* block, Py_ssize_t tiles, Sums sums, bint fresh) noexcept nogil:
+    cdef void multiply(
+        self, const float* block, Py_ssize_t tiles, Sums sums, bint fresh, Ahead* ahead
+    ) noexcept nogil:
         """Add the products of a block's matrices to the sums of a rectangle of channels."""
         cdef:
             Py_ssize_t m, t = 0, ic, oc, depth
@@ -377,7 +305,7 @@ cdef class WinogradBackwardKernel(Step):
                         d = block + MATRICES * self.x_matrix + m * self.d_matrix + oc * self.depth + t * self.d_step
                         add_product(
                             min(<Py_ssize_t> PANEL, sums.ic_stop - ic), sums.oc_stop - oc, depth, x, self.x_step, d,
-                            self.d_step, out + oc - sums.oc, sums.row, fresh)
+                            self.d_step, out + oc - sums.oc, sums.row, fresh, ahead)
                         oc += PANEL
                     ic += PANEL
             if sums.bias != NULL:
@@ -385,6 +313,30 @@ cdef class WinogradBackwardKernel(Step):
                 self.add_bias(d, depth, sums, fresh)
             fresh = False
             t += DEPTH
+
+    cdef Ahead ahead_of(self, Py_ssize_t begin, Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
+        """Return a share of what a block from tile `begin` on reads, and none before it."""
+        cdef:
+            Py_ssize_t end = min(begin + self.depth, self.tiles), x_row = self.IW * self.IC, row = self.OW * self.OC
+            Py_ssize_t x_begin = self.rows_of(begin, self.IH, POINTS - self.pad_top)
+            Py_ssize_t dout_begin = self.rows_of(begin, self.OH, OUTPUTS)
+            Ahead ahead
+        find_ahead(
+            &ahead, 0, <const float*> self.x.data + x_begin * x_row,
+            (self.rows_of(end, self.IH, POINTS - self.pad_top) - x_begin) * x_row, share, shares)
+        find_ahead(
+            &ahead, 1, <const float*> self.dout.data + dout_begin * row,
+            (self.rows_of(end, self.OH, OUTPUTS) - dout_begin) * row, share, shares)
+        ahead.rate = 1 + (ahead.lines[0] + ahead.lines[1]) * shares // self.products
+        return ahead
+
+    cdef Py_ssize_t rows_of(self, Py_ssize_t tile, Py_ssize_t height, Py_ssize_t below) noexcept nogil:
+        """Return how many rows of all images the tiles before `tile` read, `below` of each from its first output on."""
+        cdef Py_ssize_t last = min(tile, self.tiles) - 1
+        if last < 0:
+            return 0
+        return last // (self.tiles_h * self.tiles_w) * height + min(
+            height, max(last // self.tiles_w % self.tiles_h * OUTPUTS + below, 0))
 
     cdef void add_bias(self, const float* d, Py_ssize_t depth, Sums sums, bint fresh) noexcept nogil:
         """Add the values at the points (1, 1) of some tiles to the sums for the bias."""
@@ -396,30 +348,27 @@ cdef class WinogradBackwardKernel(Step):
     cdef void invert(self, Sums sums, float* room) noexcept nogil:
         """Add the parts' sums of a rectangle of channels in order, transform them back and store them."""
         cdef:
-            Py_ssize_t part = self.sums_size(self.IC, self.width), ic, oc, m, tap, channels
+            Py_ssize_t part = self.sums_size(self.IC, self.width), ic, oc, m, tap
             float* taps = room + MATRICES * VL
             float* out
-        oc = sums.oc
-        while oc < sums.oc_stop:
-            channels = min(<Py_ssize_t> VL, sums.oc_stop - oc)
-            for ic in range(sums.ic, sums.ic_stop):
+        for ic in range(sums.ic, sums.ic_stop):
+            oc = sums.oc
+            while oc < sums.oc_stop:
                 out = sums.start + (ic - sums.ic) * sums.row + oc - sums.oc
-                for m in range(MATRICES):
-                    vf_store(taps + m * VL, self.total(out + m * sums.matrix, part))
-                transform_taps(taps, VL, room, taps, 3 * VL, VL)
+                if self.parts == 1:
+                    transform_taps(out, sums.matrix, room, taps, 3 * VL, VL)
+                else:
+                    for m in range(MATRICES):
+                        vf_store(taps + m * VL, add_parts(out + m * sums.matrix, self.parts, part))
+                    transform_taps(taps, VL, room, taps, 3 * VL, VL)
                 out = <float*> self.dkernel.data + ic * self.OC + oc
                 for tap in range(9):
-                    vf_store_first(out + tap * self.IC * self.OC, vf_load(taps + tap * VL), channels)
-            if sums.bias != NULL and self.dbias is not None:
-                vf_store_first(
-                    <float*> self.dbias.data + oc, self.total(sums.bias + oc - sums.oc, part), channels)
+                    vf_store_first(
+                        out + tap * self.IC * self.OC, vf_load(taps + tap * VL), min(<Py_ssize_t> VL, sums.oc_stop - oc))
+                oc += VL
+        oc = sums.oc
+        while oc < sums.oc_stop and sums.bias != NULL and self.dbias is not None:
+            vf_store_first(
+                <float*> self.dbias.data + oc, add_parts(sums.bias + oc - sums.oc, self.parts, part),
+                min(<Py_ssize_t> VL, sums.oc_stop - oc))
             oc += VL
-
-    cdef vf total(self, const float* sums, Py_ssize_t part) noexcept nogil:
-        """Return the sum of a vector over the parts, `part` floats apart."""
-        cdef:
-            Py_ssize_t p
-            vf total = vf_load(sums)
-        for p in range(1, self.parts):
-            total = vf_add(total, vf_load(sums + p * part))
-        return total
