@@ -32,6 +32,7 @@ from math import gcd
 
 cdef enum:
     PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
+    TILES = 3            # side by side in a block at least, however many channels: they share the panels that are read
     MIN_TASKS = 16       # divide small problems at least into so many tasks
     FEW = VL // 2        # channels of dx up to which most lanes would be empty
     SHORT = 16           # runs shorter than this are not worth a loop of their own
@@ -70,7 +71,7 @@ cdef int divide(Correlation* c) except -1:
     check_scratch(<double> c.OH * c.stride_h + span_h, <double> c.OW * c.stride_w + span_w, pixel + 1)
     fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
     most = ceil_div(c.OW, ceil_div(MIN_TASKS, max(c.N * c.OH * c.groups * c.panels, 1)))
-    c.block_w = max(min(fit // TILE_ROWS, ceil_div(most, TILE_ROWS)), 1) * TILE_ROWS  # in whole tiles
+    c.block_w = max(min(max(fit // TILE_ROWS, <Py_ssize_t> TILES), ceil_div(most, TILE_ROWS)), 1) * TILE_ROWS
     c.blocks_w = ceil_div(c.OW, c.block_w)
     c.block_w = min(c.OW, ceil_div(ceil_div(c.OW, max(c.blocks_w, 1)), TILE_ROWS) * TILE_ROWS)
     fit = (PATCH // (((c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel) - span_h) // c.stride_h + 1

@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport MOST_BYTES
 from .simd cimport (
-    TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_set1, vf_store, vf_store_first,
+    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first, vf_zero,
 )
 
 cdef extern from "tiles.h" nogil:
@@ -75,25 +75,39 @@ cdef inline void correlation_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Taps* taps, const float* x, Py_ssize_t pixel,
     const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
 ) noexcept nogil:
-    """out[r][o] = bias[o] + sum over taps t of x[r][t] panel[t][o], for `rows` neighbouring pixels r."""
+    """out[r][o] = bias[o] + sum over taps t of x[r][t] panel[t][o], for `rows` neighbouring pixels r.
+
+    A sum waits four cycles for the one before it, so few rows take turns with several sums each.
+    """
     cdef:
         tile_t acc
         vf bias, low, high
-        Py_ssize_t r, v, i, t
+        Py_ssize_t r, v, i, t, k, sums = 4 if rows == 1 else 2 if rows <= min(3, TILE_ROWS // 2) else 1
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     for v in range(vectors):
         bias = vf_load(epilogue.bias + v * VL)
         for r in range(rows):
             acc[r][v] = bias
+        for r in range(rows, rows * sums):
+            acc[r][v] = vf_zero()
     if taps.length == 1:
         for i in range(taps.runs):
             add_tap(rows, vectors, acc, x + taps.starts[i], pixel, panel)
             panel += vectors * VL
     else:
         for i in range(taps.runs):
-            for t in range(taps.length):
+            if sums > 1:
+                for t in range(taps.length // sums):
+                    for k in range(sums):
+                        add_tap(rows, vectors, acc + k * rows, x + taps.starts[i] + t * sums + k, pixel, panel)
+                        panel += vectors * VL
+            for t in range(taps.length // sums * sums if sums > 1 else 0, taps.length):
                 add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
                 panel += vectors * VL
+    for v in range(vectors):
+        for k in range(1, sums):
+            for r in range(rows):
+                acc[r][v] = vf_add(acc[r][v], acc[k * rows + r][v])
     if epilogue.clamps:
         low, high = vf_set1(epilogue.low), vf_set1(epilogue.high)
         for r in range(rows):
