@@ -23,12 +23,10 @@ from libc.stdlib cimport calloc, free
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport LINEAR, RELU, RELU6, activate, activation_code, chain_activation
 from .conv2d_scatter cimport ScatterInput
-from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, slide_tile
+from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
 from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, check_scratch, copy_patch
-
-from math import gcd
 
 cdef enum:
     PATCH = 49152        # floats of a block's patch: 192 KiB, to stay in the second-level cache
@@ -282,23 +280,6 @@ cdef class Conv2DForward(Correlations):
         c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
         c.out_row, c.out_image = c.OW * c.out_pixel, c.OH * c.OW * c.out_pixel
         self._add(packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False, False, groups))
-
-
-cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t pad):
-    """Return (count, first, step), dilation and padding of the taps that reach the pixels phase, phase + stride, ...
-
-    Pixel i is touched by tap k of output o where o stride + k dilation - pad = i, so k dilation = phase + pad modulo
-    the stride. These k are stride / g apart and their outputs dilation / g, g = gcd(stride, dilation); as outputs
-    fall with k, the correlation takes the taps in reverse.
-    """
-    g = gcd(stride, dilation)
-    every = stride // g
-    lowest = next((k for k in range(min(K, every)) if (phase + pad - k * dilation) % stride == 0), None)
-    if lowest is None:
-        return (0, 0, 0), 1, 0
-    count = (K - 1 - lowest) // every + 1
-    nearest = (phase + pad - lowest * dilation) // stride  # the output that tap `lowest` carries to pixel `phase`
-    return (count, lowest + (count - 1) * every, -every), dilation // g, (count - 1) * (dilation // g) - nearest
 
 
 cdef class Transposed(Correlations):

@@ -1,20 +1,25 @@
 """Gradient of a convolution to an input of few channels."""
 
-from cycnn._native.runtime cimport Buffer, Step
-from .correlation cimport PackedKernel
+from cycnn._native.runtime cimport Buffer, Memory, Step
+
+cdef struct Phase:
+    # Rows phase, phase + stride_h, ... of dx: row j of them is reached from rows j - pad + a dilation of dout, a < taps.
+    Py_ssize_t taps, dilation, pad
+    void* packed  # the PackedKernel of these taps, kept alive by the step
 
 cdef class ScatterInput(Step):
     cdef:
-        Buffer dout  # IN  (N, OH, OW, OC)
-        Buffer bias  # IN  (IC,) or None
-        Buffer dx    # OUT (N, IH, IW, IC)
-        Buffer y     # IN  of dx's shape, or None
-        PackedKernel packed
-        Py_ssize_t N, IH, IW, IC, OH, OW, OC, KH, KW
-        Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
-        Py_ssize_t height, width        # of the padded image
-        Py_ssize_t runs, length         # contiguous runs of a row of the kernel, and their length
-        Py_ssize_t products             # numbers that one pixel of dout becomes, in whole panels
+        Buffer dout   # IN  (N, OH, OW, OC)
+        Buffer bias   # IN  (IC,) or None
+        Buffer dx     # OUT (N, IH, IW, IC)
+        Buffer y      # IN  of dx's shape, or None
+        tuple packed
+        Phase* phases
+        Memory lists  # for each column of dx how many products it adds, and where these are
+        Py_ssize_t N, IH, IW, IC, OH, OW, OC, KW, stride_h
+        Py_ssize_t lanes, products   # numbers that one pixel of dout becomes in a row of dx; in whole panels
+        Py_ssize_t block_h, blocks   # rows of dx for each task, and tasks for each image
         int activation
-    cdef void add_products(self, const float* products, Py_ssize_t oh, Py_ssize_t ow, float* image) noexcept nogil
-    cdef void crop(self, const float* image, Py_ssize_t n) noexcept nogil
+    cdef int list_products(self, window) except -1
+    cdef void multiply(self, Py_ssize_t n, Py_ssize_t ih, float* products, Py_ssize_t* starts) noexcept nogil
+    cdef void add(self, Py_ssize_t n, Py_ssize_t ih, const float* products) noexcept nogil

@@ -4,111 +4,143 @@
         sum over oc of dout[n, oh, ow, oc] kernel[kh, kw, ic, oc]
 
 A tile of output channels leaves most lanes of a vector empty where there are fewer channels than lanes. Here the lanes
-are taps: each pixel of dout is multiplied by the whole kernel, a matrix (OC, KH * KW * IC), and its products are added
-to a padded image of dx, where the taps of one kernel row are a contiguous run. One task is one image. As a transposed
-convolution it adds a bias and applies an activation.
+are columns of the kernel as well: for each row of dx, pixels of dout are multiplied by matrices (OC, KW * IC) and
+summed over kh in registers; then each pixel of the row adds up the products of the columns that meet in it. A task is
+some rows of an image. As a transposed convolution it adds a bias and applies an activation.
 """
 
-from libc.string cimport memcpy, memset
+from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
-from .correlation cimport PANEL, correlate_tile, packed_kernel
-from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
+from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps
+from .geometry cimport real_taps
+from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_store_first, vf_zero
 from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
+
+cdef enum:
+    MIN_TASKS = 16  # divide few images at least into so many tasks
 
 
 cdef class ScatterInput(Step):
     """dx = act(the transpose of the convolution applied to dout, + bias), or times act'(y) of the layer before."""
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer bias, Buffer dx, window, str activation, Buffer y):
+        cdef Py_ssize_t p, KH, count
         self.dout, self.bias, self.dx, self.y = dout, bias, dx, y
         self.activation = activation_code(activation)
-        (self.KH, self.KW, self.stride_h, self.stride_w, self.pad_top, _, self.pad_left, _, self.dilation_h,
-         self.dilation_w) = window
         self.N, self.IH, self.IW, self.IC = dx.shape
         _, self.OH, self.OW, self.OC = dout.shape
-        check_scratch(
-            <double> self.OH * self.stride_h + self.KH * self.dilation_h + self.pad_top + self.IH,
-            <double> self.OW * self.stride_w + self.KW * self.dilation_w + self.pad_left + self.IW, self.IC + PANEL)
-        self.height = max((self.OH - 1) * self.stride_h + (self.KH - 1) * self.dilation_h + 1, self.pad_top + self.IH)
-        self.width = max((self.OW - 1) * self.stride_w + (self.KW - 1) * self.dilation_w + 1, self.pad_left + self.IW)
-        if self.dilation_w == 1:
-            self.runs, self.length = 1, self.KW * self.IC
-        else:
-            self.runs, self.length = self.KW, self.IC
-        self.packed = packed_kernel(kernel, (1, 0, 1), (1, 0, 1), True, True)
-        self.products = ceil_div(self.KH * self.KW * self.IC, PANEL) * PANEL
-        self.scratch = (self.height * self.width * self.IC + TILE_ROWS * self.products) * sizeof(float)
+        KH, self.KW, self.stride_h = window.kernel_h, window.kernel_w, window.stride_h
+        self.lanes = self.KW * self.IC
+        self.products = ceil_div(self.lanes, PANEL) * PANEL
+        check_scratch(self.OW, self.products, 1)
+        self.scratch = (self.OW * self.products + VL) * sizeof(float) + KH * sizeof(Py_ssize_t)
+        count = min(self.stride_h, self.IH)
+        self.phases = <Phase*> calloc(max(count, 1), sizeof(Phase))
+        if self.phases == NULL:
+            raise MemoryError("no memory for the phases of a convolution")
+        self.packed = ()
+        for p in range(count):
+            taps, dilation, pad = phase_taps(p, KH, self.stride_h, window.dilation_h, window.pad_top)
+            packed = packed_kernel(kernel, taps, (1, 0, 1), True, True)
+            self.packed += (packed,)
+            self.phases[p].taps, self.phases[p].dilation, self.phases[p].pad = taps[0], dilation, pad
+            self.phases[p].packed = <void*> packed
+        self.list_products(window)
+        self.block_h = max(min(self.IH, ceil_div(self.N * self.IH, MIN_TASKS)), 1)
+        self.blocks = ceil_div(self.IH, self.block_h)
+
+    cdef int list_products(self, window) except -1:
+        """List for each column of dx where the products are that meet in it, in a row of dout's pixels."""
+        cdef:
+            Py_ssize_t stride = window.stride_w, dilation = window.dilation_w, iw, kw, place
+            Py_ssize_t* found
+        check_scratch(self.IW, self.KW + 1, 2)
+        self.lists = Memory(self.IW * (self.KW + 1) * sizeof(Py_ssize_t))
+        found = <Py_ssize_t*> self.lists.data
+        for iw in range(self.IW):
+            found[0] = 0
+            for kw in range(self.KW):
+                place = iw + <Py_ssize_t> window.pad_left - kw * dilation
+                if place >= 0 and place % stride == 0 and place // stride < self.OW:
+                    found[0] += 1
+                    found[found[0]] = place // stride * self.products + kw * self.IC
+            found += self.KW + 1
+        return 0
 
     cdef void run(self) noexcept nogil:
-        self.packed.run()
-        self.split(self.N, 2.0 * self.N * self.OH * self.OW * self.OC * self.products)
+        cdef Py_ssize_t p
+        for p in range(min(self.stride_h, self.IH)):
+            (<PackedKernel> self.phases[p].packed).run()
+        self.split(self.N * self.blocks, 2.0 * self.N * self.OH * self.OW * self.OC * self.products)
 
-    cdef void task(self, Py_ssize_t n, char* scratch) noexcept nogil:
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:
+            Py_ssize_t n = i // self.blocks, first = i % self.blocks * self.block_h, ih
             float* products = <float*> scratch
-            float* image = products + TILE_ROWS * self.products
-            Py_ssize_t oh, t, start, stop, p, r, tiles = ceil_div(self.OW, TILE_ROWS), taps = self.KH * self.KW * self.IC
-            const float* dout
+            Py_ssize_t* starts = <Py_ssize_t*> (products + self.OW * self.products + VL)
+        for ih in range(first, min(first + self.block_h, self.IH)):
+            self.multiply(n, ih, products, starts)
+            self.add(n, ih, products)
+
+    cdef void multiply(self, Py_ssize_t n, Py_ssize_t ih, float* products, Py_ssize_t* starts) noexcept nogil:
+        """products[ow][kw, ic] = sum over kh, oc of dout[n, oh, ow, oc] kernel[kh, kw, ic, oc], where oh meets ih."""
+        cdef:
+            Phase* phase = &self.phases[ih % self.stride_h]
+            Py_ssize_t top = ih // self.stride_h - phase.pad, tiles = ceil_div(self.OW, TILE_ROWS)
+            Py_ssize_t row = self.OW * self.OC, first, stop, a, p, t, start, end, channels
+            const float* dout = <const float*> self.dout.data + n * self.OH * row
+            const float* panel
             float no_bias[PANEL]
-            Py_ssize_t zero = 0
-            Taps channels
+            Taps taps
             Epilogue epilogue
-        epilogue.bias, epilogue.clamps = no_bias, False
-        channels.runs, channels.length, channels.starts = 1, self.OC, &zero
         memset(no_bias, 0, sizeof(no_bias))
-        memset(image, 0, self.height * self.width * self.IC * sizeof(float))
-        for oh in range(self.OH):
+        epilogue.bias, epilogue.clamps = no_bias, False
+        real_taps(top, self.OH, phase.taps, phase.dilation, &first, &stop)
+        if stop <= first:
+            first = stop = 0
+        else:
+            dout += (top + first * phase.dilation) * row
+        for a in range(stop - first):
+            starts[a] = a * phase.dilation * row
+        taps.runs, taps.length, taps.starts = stop - first, self.OC, starts
+        for p in range(self.products // PANEL):
+            channels = min(<Py_ssize_t> PANEL, self.lanes - p * PANEL)
+            panel = (<PackedKernel> phase.packed).data + p * phase.taps * self.OC * PANEL
+            panel += first * self.OC * (VL if channels <= VL else PANEL)
             for t in range(tiles):
-                start, stop = self.OW * t // tiles, self.OW * (t + 1) // tiles
-                dout = <const float*> self.dout.data + ((n * self.OH + oh) * self.OW + start) * self.OC
-                for p in range(self.packed.panels):
-                    correlate_tile(
-                        stop - start, &channels, dout, self.OC, self.packed.data + p * self.OC * PANEL, &epilogue,
-                        products + p * PANEL, self.products, min(<Py_ssize_t> PANEL, taps - p * PANEL),
-                    )
-                for r in range(stop - start):
-                    self.add_products(products + r * self.products, oh, start + r, image)
-        self.crop(image, n)
-
-    cdef void add_products(self, const float* products, Py_ssize_t oh, Py_ssize_t ow, float* image) noexcept nogil:
-        """Add what one pixel of dout gives to all pixels under its window."""
-        cdef:
-            Py_ssize_t kh, s, i, rest
-            float* run
-            vf value
-        for kh in range(self.KH):
-            for s in range(self.runs):
-                run = image + self.IC * (
-                    (oh * self.stride_h + kh * self.dilation_h) * self.width
-                    + ow * self.stride_w + s * self.dilation_w
+                start, end = self.OW * t // tiles, self.OW * (t + 1) // tiles
+                correlate_tile(
+                    end - start, &taps, dout + start * self.OC, self.OC, panel, &epilogue,
+                    products + start * self.products + p * PANEL, self.products, channels,
                 )
-                i = 0
-                while i + VL <= self.length:
-                    vf_store(run + i, vf_add(vf_load(run + i), vf_load(products + i)))
-                    i += VL
-                if i < self.length:
-                    rest = self.length - i
-                    value = vf_add(vf_load_first(run + i, rest), vf_load_first(products + i, rest))
-                    vf_store_first(run + i, value, rest)
-                products += self.length
 
-    cdef void crop(self, const float* image, Py_ssize_t n) noexcept nogil:
-        """Store the image without its padding, and apply the epilogue."""
+    cdef void add(self, Py_ssize_t n, Py_ssize_t ih, const float* products) noexcept nogil:
+        """Add up the products that meet in each pixel of a row of dx, and apply the epilogue.
+
+        Lanes beyond the channels of a pixel hold anything; the next pixel overwrites them.
+        """
         cdef:
-            Py_ssize_t row = self.IW * self.IC, place, ih, iw, ic
-            float* dx
-            const float* bias = <const float*> self.bias.data if self.bias is not None else NULL
-        for ih in range(self.IH):
-            place = (n * self.IH + ih) * row
-            dx = <float*> self.dx.data + place
-            memcpy(dx, image + ((self.pad_top + ih) * self.width + self.pad_left) * self.IC, row * sizeof(float))
-            if bias != NULL:
-                for iw in range(self.IW):
-                    for ic in range(self.IC):
-                        dx[iw * self.IC + ic] += bias[ic]
-            if self.activation != LINEAR and self.y is not None:
-                chain_activation(self.activation, <const float*> self.y.data + place, dx, row)
-            elif self.activation != LINEAR:
-                activate(self.activation, dx, row)
+            Py_ssize_t row = self.IW * self.IC, place = (n * self.IH + ih) * row, iw, i
+            const Py_ssize_t* found = <const Py_ssize_t*> self.lists.data
+            float* dx = <float*> self.dx.data + place
+            vf bias = vf_load_first(<const float*> self.bias.data, self.IC) if self.bias is not None else vf_zero()
+            vf total
+        for iw in range(self.IW):
+            total = bias
+            for i in range(found[0]):
+                total = vf_add(total, vf_load(products + found[1 + i]))
+            found += self.KW + 1
+            if iw * self.IC + VL <= row:
+                vf_store(dx + iw * self.IC, total)
+            else:
+                vf_store_first(dx + iw * self.IC, total, self.IC)
+        if self.activation != LINEAR and self.y is not None:
+            chain_activation(self.activation, <const float*> self.y.data + place, dx, row)
+        elif self.activation != LINEAR:
+            activate(self.activation, dx, row)
+
+    def __dealloc__(self):
+        free(self.phases)

@@ -20,6 +20,7 @@ cdef class PackedKernel(Step):
 cdef PackedKernel packed_kernel(
     Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*, Py_ssize_t groups=*
 )
+cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t pad)
 cdef void correlate_tile(
     Py_ssize_t rows, const Taps* taps, const float* x, Py_ssize_t pixel, const float* panel, const Epilogue* epilogue,
     float* out, Py_ssize_t out_pixel, Py_ssize_t channels,

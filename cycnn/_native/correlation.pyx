@@ -4,6 +4,8 @@ from cycnn._native.runtime cimport Buffer, Memory, Step
 from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, correlation_tile, sliding_tile
 
+from math import gcd
+
 cdef extern from "transpose.h" nogil:
     void vf_transpose(vf* rows) noexcept
 
@@ -63,10 +65,10 @@ cdef class PackedKernel(Step):
 
     def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat, Py_ssize_t groups):
         cdef Py_ssize_t axes = len(kernel.shape), IC = kernel.shape[axes - 2], OC = kernel.shape[axes - 1]
-        if flat:  # one tap of KH * KW * IC channels
-            IC = kernel.size // OC
         self.kernel = kernel
         self.KW = kernel.shape[axes - 3] if axes > 2 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
+        if flat:  # one tap of KW * IC channels in every row
+            IC, self.KW = self.KW * IC, 1
         self.tap_rows, self.first_h, self.step_h = taps_h
         self.tap_columns, self.first_w, self.step_w = taps_w
         self.groups, self.group_step, self.tap_step = groups, OC // groups, IC * OC
@@ -117,6 +119,23 @@ cdef PackedKernel packed_kernel(
     if key not in kernel.cache:
         kernel.cache[key] = PackedKernel(kernel, taps_h, taps_w, transposed, flat, groups)
     return kernel.cache[key]
+
+
+cdef tuple phase_taps(Py_ssize_t phase, Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t pad):
+    """Return (count, first, step), dilation and padding of the taps that reach the pixels phase, phase + stride, ...
+
+    Pixel i is touched by tap k of output o where o stride + k dilation - pad = i, so k dilation = phase + pad modulo
+    the stride. These k are stride / g apart and their outputs dilation / g, g = gcd(stride, dilation); as outputs
+    fall with k, the correlation takes the taps in reverse.
+    """
+    g = gcd(stride, dilation)
+    every = stride // g
+    lowest = next((k for k in range(min(K, every)) if (phase + pad - k * dilation) % stride == 0), None)
+    if lowest is None:
+        return (0, 0, 0), 1, 0
+    count = (K - 1 - lowest) // every + 1
+    nearest = (phase + pad - lowest * dilation) // stride  # the output that tap `lowest` carries to pixel `phase`
+    return (count, lowest + (count - 1) * every, -every), dilation // g, (count - 1) * (dilation // g) - nearest
 
 
 cdef inline void correlate_rows(
