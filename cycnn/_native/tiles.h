@@ -5,6 +5,12 @@
 
 #include "simd.h"
 
+#if defined(__GNUC__) || defined(__clang__)
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#else
+#define ALWAYS_INLINE inline
+#endif
+
 /* Rows of a tile of one vector that slides over the taps of a kernel row, which stay in registers too. */
 #if TILE_ROWS > 8
 #define SLIDE_ROWS 16
@@ -44,7 +50,7 @@ typedef vf slide_t[SLIDE_ROWS]; /* the accumulators of a sliding tile */
 
 /* acc[r] += sum over kw < columns of x[r + kw] b[kw], for pixels `pixel` floats apart. `rows` and `columns` are constants;
    gcc unrolls such nested loops only when told to. */
-static inline __attribute__((always_inline)) void slide_over(
+static ALWAYS_INLINE void slide_over(
     ptrdiff_t rows, ptrdiff_t columns, vf *acc, const float *x, ptrdiff_t pixel, const vf *b)
 {
     const float *fourth[5]; /* every fourth pixel: x86 addresses p, p + d, p + 2 d and p + 3 d with two registers */
