@@ -19,7 +19,7 @@ from .interrupts import AtomicStep
 from .layers.base import Layer, Shape
 from .meter import Meter, Objective
 from .program.lowered import NotFinite
-from .programs import Programs
+from .programs import Programs, piece
 from .randomness import default_rng
 from .sources import Source
 from .variable import Variable
@@ -139,7 +139,7 @@ class Execution:
             if whole is None and rows is not None and steps is None:
                 whole = [np.empty((rows, *output.shape[1:]), output.dtype) for output in lowered.outputs]
             if whole is None:
-                part = [np.empty_like(output) for output in lowered.outputs]
+                part = [np.empty((size, *output.shape[1:]), output.dtype) for output in lowered.outputs]
                 parts.append(part)
             else:
                 part = [output[at : at + size] for output in whole]
@@ -215,7 +215,10 @@ class Execution:
         if mode == "train":
             assert self.optimizer is not None
             self.optimizer.build(self.trainable_variables)
-        return lower(cast("Model", self), batch_size, mode, input_dtypes, [weighted] * len(self.objectives))
+        model = cast("Model", self)
+        lowered = lower(model, batch_size, mode, input_dtypes, [weighted] * len(self.objectives))
+        rows = piece(lowered) if mode == "predict" else batch_size
+        return lowered if rows == batch_size else lower(model, rows, mode, input_dtypes)
 
     def _new_programs(self) -> None:
         """Share no program with the model that this one was copied from."""

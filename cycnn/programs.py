@@ -14,12 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import config
+from ._native import Step
 
 if TYPE_CHECKING:
     from .program import Lowered
 
 # Full batches and a smaller last one, in training, validation and prediction.
 MOST_PROGRAMS = 6
+
+
+# Of activations that are worked in at a time, in prediction: what the last cache holds of most processors.
+PIECE = 6 << 20
+FEWEST_ROWS = 4  # parameters are read anew for each piece
 
 
 class Programs:
@@ -80,3 +86,15 @@ class Programs:
             return None
         key = self._keys.get((x.shape, x.dtype, config.winograd, os.getpid()))
         return None if key is None else self._kept.get(key)
+
+
+def piece(lowered: Lowered) -> int:
+    """Return how many rows of a batch to predict at a time, so that what layers hand on is still in the cache.
+
+    Rows are predicted each by itself, unless a layer in Python sees them together. A piece is a divisor of the batch.
+    """
+    rows = lowered.rows
+    if lowered.nbytes <= PIECE or not all(isinstance(step, Step) for step in lowered.steps):
+        return rows
+    fit = max(FEWEST_ROWS, rows * PIECE // lowered.nbytes)
+    return next((size for size in range(min(fit, rows), FEWEST_ROWS - 1, -1) if rows % size == 0), rows)

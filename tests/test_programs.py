@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cycnn import Input, Sequential, layers
-from cycnn.programs import MOST_PROGRAMS
+from cycnn.programs import FEWEST_ROWS, MOST_PROGRAMS, PIECE
 
 
 @pytest.fixture
@@ -84,3 +84,35 @@ def test_few_programs_are_kept(model):
     x = images(1)
     assert model._programs.recall(x) is None
     assert model(x).shape == (1, 4)
+
+
+class TestPieces:
+    """Predictions of a batch whose activations would not stay in the cache come piece by piece."""
+
+    def network(self, *more):
+        return Sequential([Input((32, 32, 3)), layers.Conv2D(32, 3), *more, layers.GlobalAveragePooling2D()])
+
+    @pytest.mark.parametrize("rows", [96, 97, 126])
+    def test_predictions_are_those_of_the_rows(self, rows):
+        model = self.network()
+        x = np.random.default_rng(0).standard_normal((rows, 32, 32, 3), dtype="float32")
+        np.testing.assert_array_equal(model(x), np.concatenate([model(x[i : i + 1]) for i in range(rows)]))
+        np.testing.assert_array_equal(model.predict(x, batch_size=rows, verbose=0), model(x))
+
+    def test_a_piece_divides_the_batch_and_fits(self):
+        model = self.network()
+        lowered = model.program("test", "predict", 96)
+        assert 96 % lowered.rows == 0
+        assert FEWEST_ROWS <= lowered.rows < 96
+        assert lowered.nbytes <= PIECE
+        assert model.program("test", "predict", 97).rows == 97  # no divisors
+
+    def test_layers_in_python_see_whole_batches(self):
+        class Centre(layers.PythonLayer):
+            def forward(self, x):
+                return x - x.mean(axis=0), None
+
+            def backward(self, dout, kept):
+                return dout - dout.mean(axis=0)
+
+        assert self.network(Centre()).program("test", "predict", 96).rows == 96

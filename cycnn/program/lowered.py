@@ -42,6 +42,8 @@ class Lowered:
         The number of the step, second of two, from which random layers draw; the seed is the layer's.
     steps, makers : tuple
         Native steps and Python functions in order, and the node that emitted each; None for what comes last.
+    rows : int
+        Of the batch; where predictions are asked for more, they come in pieces of so many.
     nbytes : int
         Size of the arena.
     lock : threading.RLock
@@ -57,6 +59,7 @@ class Lowered:
         gradients: dict[Variable, Value],
     ) -> None:
         memory = emission.place()
+        self.rows = inputs[0].shape[0]
         self.nbytes: int = memory.nbytes
         self.lock = threading.RLock()
         self.steps, self.makers = tuple(emission.steps), tuple(emission.makers)
@@ -114,17 +117,23 @@ class Lowered:
         return float(sum(map(operator.mul, self._scales, means))) + sum(float(penalty[0]) for penalty in self.penalties)
 
     def predictions(self, x: Arrays) -> list[NDArray[Any]]:
-        """Run on a batch and return new arrays of the predictions."""
+        """Return new arrays of the predictions for a batch, or for several, one after the other."""
         with self.lock:
-            self.run(x)
-            return [output.copy() for output in self.outputs]
+            if len(x[0]) == self.rows:
+                self.run(x)
+                return [output.copy() for output in self.outputs]
+            whole = [np.empty((len(x[0]), *output.shape[1:]), output.dtype) for output in self.outputs]
+            self.predict(x, whole)
+            return whole
 
     def predict(self, x: Arrays, out: Arrays) -> None:
-        """Run on a batch and copy the predictions to `out`."""
+        """Copy the predictions for a batch, or for several, one after the other, to `out`."""
         with self.lock:
-            self.run(x)
-            for to, output in zip(out, self.outputs, strict=True):
-                to[...] = output
+            for start in range(0, len(x[0]), self.rows or 1):
+                stop = start + self.rows
+                self.run([array[start:stop] for array in x])
+                for to, output in zip(out, self.outputs, strict=True):
+                    to[start:stop] = output
 
 
 def _parts(steps: list[Step | Callable[[], None]]) -> list[Callable[[], None]]:
