@@ -88,15 +88,15 @@ def ratio(times: Times, name: str) -> float:
     return statistics.median(a / b for a, b in zip(times[name], times["cycnn"], strict=True))
 
 
-def best_peer(times: Times) -> str | None:
-    """Return the quickest library but cycnn."""
-    peers = [name for name in times if name != "cycnn"]
+def best_peer(times: Times, isa: str) -> str | None:
+    """Return the quickest library but cycnn, of those that are kept to the instruction set."""
+    peers = [name for name in times if name != "cycnn" and name not in UNLIMITED.get(isa, ())]
     return min(peers, key=lambda name: statistics.median(times[name]), default=None)
 
 
-def row(title: str, times: Times) -> str:
+def row(title: str, times: Times, isa: str) -> str:
     """Return a line of milliseconds and ratios, the best peer marked."""
-    best = best_peer(times)
+    best = best_peer(times, isa)
     cells = [f"cycnn {statistics.median(times['cycnn']) * 1e3:9.3f}"]
     for name in times:
         if name != "cycnn":
@@ -105,14 +105,14 @@ def row(title: str, times: Times) -> str:
     return f"  {title:10}{'  '.join(cells)}"
 
 
-def summary(results: dict[str, dict[str, Times]], tasks: list[str]) -> list[str]:
+def summary(results: dict[str, dict[str, Times]], tasks: list[str], isa: str) -> list[str]:
     """Return the geometric means of the ratios to the best peer."""
     lines = []
     for task in tasks:
         found = {
             network: ratio(times[task], best)
             for network, times in results.items()
-            if task in times and (best := best_peer(times[task]))
+            if task in times and (best := best_peer(times[task], isa))
         }
         if found:
             mean = math.exp(statistics.fmean(map(math.log, found.values())))
@@ -136,7 +136,7 @@ def measure(network: str, arguments: argparse.Namespace, libraries: list[str]) -
             times = {}
             for task in arguments.tasks:
                 times[task] = alternate(workers, task, arguments.rounds, arguments.seconds)
-                print(row(task, times[task]), flush=True)
+                print(row(task, times[task], arguments.isa), flush=True)
         finally:
             for worker in workers.values():
                 worker.close()
@@ -168,7 +168,7 @@ def main(command: list[str] | None = None) -> None:
             print(f"{name} is left out: {', '.join(missing)} is not installed")
             libraries.remove(name)
         elif arguments.isa in LIMITS and name in UNLIMITED[arguments.isa]:
-            print(f"{name} has no setting that keeps it to {arguments.isa}: it uses all that the processor has")
+            print(f"{name} has no setting that keeps it to {arguments.isa}: it is shown, and not counted")
     machine = facts(arguments.isa, arguments.threads)
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     print(f"milliseconds, medians of {arguments.rounds} alternating rounds (ratios to cycnn; * the best peer)")
@@ -177,7 +177,7 @@ def main(command: list[str] | None = None) -> None:
         earlier = json.loads(arguments.json.read_text())["networks"] if arguments.json.exists() else {}
         found = earlier | found
         arguments.json.write_text(json.dumps({"machine": machine, "networks": found}, indent=1) + "\n")
-    print(*summary({name: entry["times"] for name, entry in found.items()}, arguments.tasks), sep="\n")
+    print(*summary({name: entry["times"] for name, entry in found.items()}, arguments.tasks, arguments.isa), sep="\n")
     if arguments.chart:
         from benchmarks.charts import bars
 

@@ -68,7 +68,7 @@ def test_disagreeing_library_is_refused():
 def test_geometric_mean_is_that_of_the_best_peers():
     times = {"cycnn": [1.0, 1.0], "torch": [3.0, 3.0], "keras": [2.0, 2.0]}
     found = {"a": {"train": times}, "b": {"train": {**times, "keras": [8.0, 8.0], "torch": [4.5, 4.5]}}}
-    assert networks.summary(found, ["train"]) == [
+    assert networks.summary(found, ["train"], "v4") == [
         "training step: best peer / cycnn, geometric mean over 2 networks 3.00, least 2.00 (a)"
     ]
 
