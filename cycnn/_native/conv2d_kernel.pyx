@@ -43,6 +43,14 @@ cdef struct Place:
     Py_ssize_t x_image, x_row, x_pixel
 
 
+cdef inline void set_stream(Stream* stream, Py_ssize_t pixels, Py_ssize_t step, Py_ssize_t nbytes) noexcept nogil:
+    """Fetch so many bytes for each pixel: one line after the other where they are neighbours, or line by line of all."""
+    stream.calls = ceil_div(nbytes, LINE)
+    stream.step, stream.advance = step, LINE
+    if step == nbytes or step == LINE:
+        stream.step, stream.advance = LINE, LINE * pixels
+
+
 cdef class Conv2DBackwardKernel(Step):
     """dkernel and dbias from x and dout."""
 
@@ -237,21 +245,18 @@ cdef class Conv2DBackwardKernel(Step):
         place = self.place_of(block, group)
         pixels = max(place.images * place.rows * place.columns, <Py_ssize_t> 1)
         dout.start = <const char*> place.dout
-        dout.step, dout.advance = self.groups * self.OC * sizeof(float), LINE
-        dout.calls = ceil_div(self.OC * sizeof(float), LINE)
+        set_stream(dout, pixels, self.groups * self.OC * sizeof(float), self.OC * sizeof(float))
         x.start = self.x.data + place.n * self.IH * row + group * self.IC * sizeof(float)
         if self.KH * self.KW * self.stride_h * self.stride_w == 1:
             x.start += ((place.oh - self.pad_top) * self.IW + place.ow - self.pad_left) * pixel + begin * sizeof(float)
-            x.step, x.advance = pixel, LINE
-            x.calls = ceil_div((end - begin) * sizeof(float), LINE)
+            set_stream(x, pixels, pixel, (end - begin) * sizeof(float))
         elif self.KH * self.KW > 1:  # whole rows
             top = place.oh * self.stride_h - self.pad_top
-            rows = place.rows * self.stride_h
+            rows = (place.images - 1) * self.IH + place.rows * self.stride_h
             if place.oh > 0:  # what windows of neighbouring blocks share is there already
                 top += max(self.patch_h - self.block_h * self.stride_h, <Py_ssize_t> 0)
             x.start += max(top, <Py_ssize_t> 0) * row
-            x.step, x.advance = LINE, LINE * pixels
-            x.calls = ceil_div(((place.images - 1) * self.IH + rows) * row, LINE * pixels)
+            set_stream(x, pixels, LINE, ceil_div(rows * row, pixels))
 
     cdef void accumulate_block(
         self, Product* product, Py_ssize_t block, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* sums,
@@ -381,16 +386,18 @@ cdef class Conv2DBackwardKernel(Step):
             const float* sums
         for k in range(start, stop if self.kept > 0 else start):
             out = <float*> self.dkernel.data + (k * self.groups + group) * self.OC
-            if self.kept == self.parts:
-                memset(out, 0, self.OC * sizeof(float))
             i = k
             if self.gathers:
                 i = k % self.KW * self.KH + k // self.KW
             i = i // self.run_length * (self.row // self.runs) + i % self.run_length if self.transposes else i * self.row
             for p in range(self.kept):
                 sums = self.sums_of(p, group) + i
-                for o in range(self.OC):
-                    out[o] += sums[o * step]
+                if p == 0 and self.kept == self.parts:
+                    for o in range(self.OC):
+                        out[o] = sums[o * step]
+                else:
+                    for o in range(self.OC):
+                        out[o] += sums[o * step]
         if self.dbias is not None and start <= self.taps < start + self.reduced:
             out = <float*> self.dbias.data + group * self.OC
             memset(out, 0, self.OC * sizeof(float))
