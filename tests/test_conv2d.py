@@ -53,6 +53,15 @@ OTHERS = [
     case(2, (9, 9), 8, 8, (2, 2), (4, 5), VALID),  # pixels that no window meets
     case(3, (16, 16), 64, 32, (3, 3)),
     case(1, (4, 4), 512, 32, (1, 1)),  # pixels as far apart as the sets of a cache
+    case(1, (1, 9), 70, 520, (1, 1)),  # output channels and taps in several tasks
+    case(3, (3, 4), 33, 512, (2, 2), (2, 1)),
+    case(1, (1, 40), 200, 10, (1, 1)),  # few output channels: vectors of taps, the last of them short or not
+    case(1, (1, 33), 208, 6, (1, 1)),
+    case(2, (9, 8), 16, 5, (3, 3)),
+    case(2, (14, 14), 6, 16, (5, 5), (1, 1), VALID),
+    *(case(n, (19, 17), 1, oc, (5, 5)) for n, oc in ((1, 6), (3, 20))),  # one channel: all taps of a window together
+    case(2, (9, 14), 1, 6, (3, 3), (2, 1), ASYMMETRIC, (2, 1)),
+    case(5, (7, 7), 20, 24, (1, 1)),  # 1x1: all images are one row, in several blocks
 ]
 CASES = [*GEOMETRIES, *WIDTHS, *CHANNELS, *OTHERS]
 FEW = [GEOMETRIES[i] for i in range(0, len(GEOMETRIES), 9)] + OTHERS
@@ -250,6 +259,10 @@ def test_real_numbers_stay_within_rounding(back_end, case):
         case(1, (40, 37), 8, 40, (3, 3), (2, 2)),
         case(3, (20, 20), 1, 64, (5, 5), (1, 1), VALID),
         case(1, (1, 300), 100, 10, (1, 1)),
+        case(4, (28, 28), 1, 6, (5, 5)),
+        case(3, (20, 20), 16, 16, (3, 3)),
+        case(2, (30, 30), 40, 24, (1, 1)),
+        case(1, (1, 40), 70, 520, (1, 1)),
     ],
     ids=case_name,
 )

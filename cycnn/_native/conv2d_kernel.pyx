@@ -14,14 +14,15 @@ stride is a product of matrices: all its images are one row of pixels.
 Where the kernel has fewer channels than x, IC and OC below are those of one group, and tasks are multiplied by groups.
 
 The sum over images is divided into a fixed number of parts, each with sums of its own that are added in order at the
-end: the bits do not depend on the number of threads. Where this gives few tasks, the taps are divided as well.
+end: the bits do not depend on the number of threads. Where this gives few tasks, output channels and taps are divided
+as well.
 """
 
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .gradient_tiles cimport LINE, Product, Stream, add_product, exchange, last_vectors
-from .simd cimport VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_zero
+from .gradient_tiles cimport LINE, Product, Stream, add_pixels, add_product, exchange, last_vectors, pack_panel, set_stream
+from .simd cimport VL
 from .tiles cimport ceil_div, check_scratch, copy_patch
 
 cdef enum:
@@ -30,8 +31,10 @@ cdef enum:
     TASKS = 16             # parts x divisions of the taps
     PART = 512             # pixels of a part, at least
     CUT = 16               # channels of a division of the taps, at least; twice as many where the kernel is 1x1
+    SLICE = 256            # output channels of a task, at least, where they are divided
     SUMS = 256 * 1024      # floats of all parts' sums, at most; four times as many where the kernel is not 1x1
     SHORT = 5              # taps of a run and runs that are not worth tiles of their own
+    CONFLICT = 512         # pixels a multiple of so many floats apart share few sets of the caches
     REDUCED = 4096         # floats per task of the final sum
 
 
@@ -42,13 +45,10 @@ cdef struct Place:
     const float* x
     Py_ssize_t x_image, x_row, x_pixel
 
-
-cdef inline void set_stream(Stream* stream, Py_ssize_t pixels, Py_ssize_t step, Py_ssize_t nbytes) noexcept nogil:
-    """Fetch so many bytes for each pixel: one line after the other where they are neighbours, or line by line of all."""
-    stream.calls = ceil_div(nbytes, LINE)
-    stream.step, stream.advance = step, LINE
-    if step == nbytes or step == LINE:
-        stream.step, stream.advance = LINE, LINE * pixels
+cdef struct Share:
+    # What a task computes: taps begin..end-1 of each run, and some output channels of a group from `first` on.
+    Py_ssize_t group, begin, end, first, channels
+    Py_ssize_t in_place  # how many of the channels fill tiles of whole vectors and are read in place
 
 
 cdef class Conv2DBackwardKernel(Step):
@@ -63,14 +63,13 @@ cdef class Conv2DBackwardKernel(Step):
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
         bint copies, gathers, transposes          # the patch of x; all taps of a window; sums[oc][tap], not [tap][oc]
         Py_ssize_t taps, runs, run_length         # KH * KW * IC; contiguous runs of them, and their length
-        Py_ssize_t cuts, cut                      # cuts of a run, and taps in each
+        Py_ssize_t cuts, cut, slices, slice       # cuts of a run, and taps in each; the same of output channels
         Py_ssize_t images, block_h, block_w       # images, rows and columns of pixels in a block
         Py_ssize_t blocks_h, blocks_w, blocks     # blocks of an image, and of all
         Py_ssize_t parts, kept                    # of the blocks, and those with sums in the workspace
         Py_ssize_t patch_h, patch_w, patch_pixel, patch_size   # of a block's patch of one image; numbers of all
         Py_ssize_t gathered_size
         Py_ssize_t rows, row, width               # of the sums; output channels in whole vectors
-        Py_ssize_t in_place                       # channels of dout that are read in place
         Py_ssize_t reduced                        # taps per task of the final sum
         bint reducing
 
@@ -107,12 +106,16 @@ cdef class Conv2DBackwardKernel(Step):
         self.transposes = 10 * by_taps < 9 * by_channels
 
     cdef _choose_parts(self):
-        """Divide the pixels into parts, as far as their sums stay small, and the channels of x into cuts."""
+        """Divide the pixels into parts, as far as their sums stay small, then the channels of dout and of x."""
         cdef:
             bint pointwise = self.KH * self.KW == 1
-            Py_ssize_t pixels = self.N * self.OH * self.OW, sums = max(self.groups * self.taps * self.OC, 1)
+            Py_ssize_t pixels = self.N * self.OH * self.OW, sums = max(self.groups * self.taps * self.OC, 1), tasks
         self.parts = max(1, min(TASKS, pixels // PART, (SUMS if pointwise else 4 * SUMS) // sums))
-        self.cuts = min(ceil_div(TASKS, self.parts * self.groups), self.IC // (2 * CUT if pointwise else CUT))
+        tasks = ceil_div(TASKS, self.parts * self.groups)
+        self.slices = 1 if self.transposes else max(1, min(tasks, self.OC // SLICE))
+        self.slice = max(ceil_div(ceil_div(self.OC, self.slices), 2 * VL), 1) * 2 * VL
+        self.slices = ceil_div(self.OC, self.slice)
+        self.cuts = min(ceil_div(tasks, max(self.slices, 1)), self.IC // (2 * CUT if pointwise else CUT))
         if self.cuts <= 1 or self.gathers:
             self.cuts, self.cut = 1, self.run_length
         else:
@@ -129,7 +132,8 @@ cdef class Conv2DBackwardKernel(Step):
         self.patch_pixel = self.IC if self.cuts == 1 else self.cut
         self.copies = self.pad_top > 0 or self.pad_left > 0 or self.gathers \
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
-            or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0
+            or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0 \
+            or not self.transposes and self.cuts > 1 and self.IC % CONFLICT == 0
         if self.copies:
             check_scratch(<double> self.OH * self.stride_h + span_h, <double> self.OW * self.stride_w + span_w, self.IC)
         self.blocks_w = ceil_div(max(self.OW, 1), PIXELS)
@@ -149,22 +153,19 @@ cdef class Conv2DBackwardKernel(Step):
 
     cdef _choose_memory(self):
         """Lay out the sums of parts and of the bias in the workspace, and copies of a block in the scratch memory."""
-        cdef Py_ssize_t pixels = self.images * self.block_h * self.block_w, ragged = self.OC % VL
+        cdef Py_ssize_t pixels = self.images * self.block_h * self.block_w
         self.width = ceil_div(self.OC, VL) * VL
-        self.in_place = self.OC
         if self.transposes:
             self.rows, self.row = self.OC, self.runs * ceil_div(self.run_length, VL) * VL
         else:
             self.rows, self.row = self.taps, self.width
-            if ragged > 0:
-                self.in_place = self.width - last_vectors(self.OC) * VL
         self.reduced = max(1, REDUCED // self.width)
         if self.copies:
             self.patch_size = ceil_div(self.images * self.patch_h * self.patch_w * self.patch_pixel, VL) * VL + VL
         if self.gathers:
             self.gathered_size = ceil_div(self.images * self.block_h * self.patch_w * self.KH, VL) * VL + VL
         self.scratch = sizeof(float) * (self.patch_size + self.gathered_size)
-        if self.in_place < self.OC:
+        if self.OC % VL > 0 and not self.transposes:
             self.scratch += sizeof(float) * pixels * last_vectors(self.OC) * VL
         # The first part's sums are the result itself, unless their order is another.
         self.kept = self.parts if self.transposes or self.gathers else max(self.parts - 1, 0)
@@ -178,17 +179,23 @@ cdef class Conv2DBackwardKernel(Step):
                 memset(self.dbias.data, 0, self.dbias.nbytes)
             return
         self.reducing = False
-        self.split(self.parts * self.groups * self.cuts, work)
+        self.split(self.parts * self.groups * self.slices * self.cuts, work)
         self.reducing = True
         if self.kept > 0 or self.dbias is not None:
             self.split(self.groups * ceil_div(self.taps + 1, self.reduced), <double> self.workspace)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef Share share
         if self.reducing:
             self.reduce(i % self.groups, i // self.groups)
-        else:
-            self.accumulate(
-                i // (self.cuts * self.groups), i // self.cuts % self.groups, i % self.cuts, <float*> scratch)
+            return
+        share.begin, share.first = i % self.cuts * self.cut, i // self.cuts % self.slices * self.slice
+        share.end = min(share.begin + self.cut, self.run_length)
+        share.group = i // (self.cuts * self.slices) % self.groups
+        share.channels = share.in_place = min(self.slice, self.OC - share.first)
+        if share.channels % VL > 0 and not self.transposes:
+            share.in_place = (ceil_div(share.channels, VL) - last_vectors(share.channels)) * VL
+        self.accumulate(i // (self.cuts * self.slices * self.groups), &share, <float*> scratch)
 
     cdef float* sums_of(self, Py_ssize_t kept, Py_ssize_t group) noexcept nogil:
         return <float*> self.work + (kept * self.groups + group) * self.rows * self.row
@@ -196,27 +203,30 @@ cdef class Conv2DBackwardKernel(Step):
     cdef float* bias_of(self, Py_ssize_t part, Py_ssize_t group) noexcept nogil:
         return self.sums_of(self.kept, 0) + (part * self.groups + group) * self.width
 
-    cdef void accumulate(self, Py_ssize_t part, Py_ssize_t group, Py_ssize_t cut, float* scratch) noexcept nogil:
-        """Sum one part of the blocks, for one group of channels and one cut of the taps."""
+    cdef void accumulate(self, Py_ssize_t part, const Share* share, float* scratch) noexcept nogil:
+        """Sum one part of the blocks, for a share of the kernel."""
         cdef:
-            Py_ssize_t begin = cut * self.cut, end = min((cut + 1) * self.cut, self.run_length), block
-            Py_ssize_t start = self.blocks * part // self.parts, stop = self.blocks * (part + 1) // self.parts
+            Py_ssize_t start = self.blocks * part // self.parts, stop = self.blocks * (part + 1) // self.parts, block
             float* sums
             Product product
+            Place place
         if part > 0 or self.kept == self.parts:
-            sums = self.sums_of(part - self.parts + self.kept, group)
+            sums = self.sums_of(part - self.parts + self.kept, share.group)
             product.sums_row = self.row
         else:
-            sums = <float*> self.dkernel.data + group * self.OC
+            sums = <float*> self.dkernel.data + share.group * self.OC
             product.sums_row = self.groups * self.OC
         for block in range(start, stop):
             product.fresh = block == start
-            self.look_ahead(&product, block + 1, block + 1 < stop, group, begin, end)
-            if begin == 0 and self.dbias is not None:
-                self.add_bias(block, group, product.fresh, self.bias_of(part, group))
-            self.accumulate_block(&product, block, group, begin, end, sums, scratch)
+            self.look_ahead(&product, block + 1, block + 1 < stop, share)
+            if share.begin == 0 and self.dbias is not None:
+                place = self.place_of(block, share)
+                add_pixels(
+                    place.dout, self.groups * self.OC, place.images * place.rows * place.columns, share.channels,
+                    product.fresh, self.bias_of(part, share.group) + share.first)
+            self.accumulate_block(&product, block, share, sums + share.first, scratch)
 
-    cdef Place place_of(self, Py_ssize_t block, Py_ssize_t group) noexcept nogil:
+    cdef Place place_of(self, Py_ssize_t block, const Share* share) noexcept nogil:
         cdef Place place
         place.x, place.x_image, place.x_row, place.x_pixel = NULL, 0, 0, 0
         place.n = block // (self.blocks_h * self.blocks_w) * self.images
@@ -226,12 +236,12 @@ cdef class Conv2DBackwardKernel(Step):
         place.rows = max(min(self.block_h, self.OH - place.oh), <Py_ssize_t> 0)
         place.columns = max(min(self.block_w, self.OW - place.ow), <Py_ssize_t> 0)
         # The pixels of a block are neighbours: it has whole rows if there are several, and whole images.
-        place.dout = <const float*> self.dout.data + group * self.OC
+        place.dout = <const float*> self.dout.data + share.group * self.OC + share.first
         place.dout += ((place.n * self.OH + place.oh) * self.OW + place.ow) * self.groups * self.OC
         return place
 
     cdef void look_ahead(
-        self, Product* product, Py_ssize_t block, bint wanted, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end,
+        self, Product* product, Py_ssize_t block, bint wanted, const Share* share,
     ) noexcept nogil:
         """Have the given block fetched while the one before is computed."""
         cdef:
@@ -242,14 +252,15 @@ cdef class Conv2DBackwardKernel(Step):
         dout.calls = x.calls = 0
         if not wanted:
             return
-        place = self.place_of(block, group)
+        place = self.place_of(block, share)
         pixels = max(place.images * place.rows * place.columns, <Py_ssize_t> 1)
         dout.start = <const char*> place.dout
-        set_stream(dout, pixels, self.groups * self.OC * sizeof(float), self.OC * sizeof(float))
-        x.start = self.x.data + place.n * self.IH * row + group * self.IC * sizeof(float)
+        set_stream(dout, pixels, self.groups * self.OC * sizeof(float), share.channels * sizeof(float))
+        x.start = self.x.data + place.n * self.IH * row + share.group * self.IC * sizeof(float)
         if self.KH * self.KW * self.stride_h * self.stride_w == 1:
-            x.start += ((place.oh - self.pad_top) * self.IW + place.ow - self.pad_left) * pixel + begin * sizeof(float)
-            set_stream(x, pixels, pixel, (end - begin) * sizeof(float))
+            x.start += ((place.oh - self.pad_top) * self.IW + place.ow - self.pad_left) * pixel
+            x.start += share.begin * sizeof(float)
+            set_stream(x, pixels, pixel, (share.end - share.begin) * sizeof(float))
         elif self.KH * self.KW > 1:  # whole rows
             top = place.oh * self.stride_h - self.pad_top
             rows = (place.images - 1) * self.IH + place.rows * self.stride_h
@@ -259,15 +270,15 @@ cdef class Conv2DBackwardKernel(Step):
             set_stream(x, pixels, LINE, ceil_div(rows * row, pixels))
 
     cdef void accumulate_block(
-        self, Product* product, Py_ssize_t block, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* sums,
-        float* scratch,
+        self, Product* product, Py_ssize_t block, const Share* share, float* sums, float* scratch,
     ) noexcept nogil:
         cdef:
-            Place place = self.place_of(block, group)
+            Place place = self.place_of(block, share)
             Py_ssize_t pixel = self.groups * self.OC, row = place.columns * pixel, image = place.rows * row, run
+            Py_ssize_t begin = share.begin, taken = share.end - share.begin, last = share.channels - share.in_place
             float* panel = scratch + self.patch_size + self.gathered_size
             const float* taps
-        self.place_taps(&place, group, begin, end, scratch)
+        self.place_taps(&place, share, scratch)
         product.images, product.rows, product.columns = place.images, place.rows, place.columns
         product.b_image, product.b_row, product.b_column = image, row, pixel
         product.a_image, product.a_column = place.x_image, self.stride_w * place.x_pixel
@@ -278,20 +289,20 @@ cdef class Conv2DBackwardKernel(Step):
             taps = place.x + begin + self.start_of(run, &place)
             if self.transposes:
                 add_product(
-                    self.OC, end - begin, product, place.dout, taps, sums + run * (self.row // self.runs) + begin)
+                    self.OC, taken, product, place.dout, taps, sums + run * (self.row // self.runs) + begin)
             else:
                 add_product(
-                    end - begin, self.in_place, product, taps, place.dout,
+                    taken, share.in_place, product, taps, place.dout,
                     sums + (run * self.run_length + begin) * product.sums_row)
-        if self.in_place < self.OC:
-            self.pack(&place, panel)
-            product.b_column = last_vectors(self.OC) * VL
+        if last > 0:
+            pack_panel(place.dout + share.in_place, pixel, place.images * place.rows * place.columns, last, panel)
+            product.b_column = ceil_div(last, VL) * VL
             product.b_row = product.columns * product.b_column
             product.b_image = product.rows * product.b_row
             for run in range(self.runs):
                 add_product(
-                    end - begin, self.OC - self.in_place, product, place.x + begin + self.start_of(run, &place), panel,
-                    sums + (run * self.run_length + begin) * product.sums_row + self.in_place)
+                    taken, last, product, place.x + begin + self.start_of(run, &place), panel,
+                    sums + (run * self.run_length + begin) * product.sums_row + share.in_place)
 
     cdef Py_ssize_t start_of(self, Py_ssize_t run, const Place* place) noexcept nogil:
         """Return where a run of taps starts, seen from the start of the window."""
@@ -299,14 +310,14 @@ cdef class Conv2DBackwardKernel(Step):
         return run // segments * self.dilation_h * place.x_row + run % segments * self.dilation_w * place.x_pixel
 
     cdef void place_taps(
-        self, Place* place, Py_ssize_t group, Py_ssize_t begin, Py_ssize_t end, float* scratch,
+        self, Place* place, const Share* share, float* scratch,
     ) noexcept nogil:
         """Say where a block's windows are in x, or copy its patch, or its pixels x taps."""
         cdef:
             Py_ssize_t pixel = self.groups * self.IC, row = self.IW * pixel, image = self.IH * row, i
             Py_ssize_t top = place.oh * self.stride_h - self.pad_top, left = place.ow * self.stride_w - self.pad_left
-            Py_ssize_t first = begin if self.cuts > 1 else 0  # of the channels that are copied
-            const float* x = <const float*> self.x.data + place.n * image + group * self.IC
+            Py_ssize_t first = share.begin if self.cuts > 1 else 0  # of the channels that are copied
+            const float* x = <const float*> self.x.data + place.n * image + share.group * self.IC
         if not self.copies:
             place.x = x + top * row + left * pixel
             place.x_image, place.x_row, place.x_pixel = image, row, pixel
@@ -316,7 +327,7 @@ cdef class Conv2DBackwardKernel(Step):
         place.x_image = self.patch_h * place.x_row
         for i in range(place.images):
             copy_patch(
-                x + i * image + first, self.IH, self.IW, pixel, end - first if self.cuts > 1 else self.IC, top, left,
+                x + i * image + first, self.IH, self.IW, pixel, share.end - first if self.cuts > 1 else self.IC, top, left,
                 self.patch_h, self.patch_w, scratch + i * place.x_image, self.patch_pixel)
         place.x = scratch - first
         if self.gathers:
@@ -338,44 +349,6 @@ cdef class Conv2DBackwardKernel(Step):
                     rows += 1
         place.x, place.x_pixel, place.x_row = out, self.KH, self.patch_w * self.KH
         place.x_image = place.rows * place.x_row
-
-    cdef void pack(self, const Place* place, float* panel) noexcept nogil:
-        """Copy the last channels of dout, which do not fill whole vectors, and zeros behind them."""
-        cdef:
-            Py_ssize_t vectors = last_vectors(self.OC), last = self.OC - self.in_place - (vectors - 1) * VL, i, v
-            const float* dout = place.dout + self.in_place
-        for i in range(place.images * place.rows * place.columns):
-            for v in range(vectors - 1):
-                vf_store(panel + v * VL, vf_load(dout + v * VL))
-            vf_store(panel + (vectors - 1) * VL, vf_load_first(dout + (vectors - 1) * VL, last))
-            panel += vectors * VL
-            dout += self.groups * self.OC
-
-    cdef void add_bias(self, Py_ssize_t block, Py_ssize_t group, bint fresh, float* dbias) noexcept nogil:
-        """dbias[o] += the sum of a block of dout, every fourth pixel by itself."""
-        cdef:
-            Place place = self.place_of(block, group)
-            Py_ssize_t pixels = place.images * place.rows * place.columns, pixel = self.groups * self.OC
-            Py_ssize_t channels, c, i, q
-            const float* dout
-            vf sums[4]
-        for c in range(ceil_div(self.OC, VL)):
-            dout, channels = place.dout + c * VL, min(self.OC - c * VL, <Py_ssize_t> VL)
-            for q in range(4):
-                sums[q] = vf_zero()
-            for i in range(pixels // 4):
-                if channels == VL:
-                    for q in range(4):
-                        sums[q] = vf_add(sums[q], vf_load(dout + q * pixel))
-                else:
-                    for q in range(4):
-                        sums[q] = vf_add(sums[q], vf_load_first(dout + q * pixel, channels))
-                dout += 4 * pixel
-            for i in range(pixels % 4):
-                sums[0] = vf_add(sums[0], vf_load_first(dout, channels))
-                dout += pixel
-            sums[0] = vf_add(vf_add(sums[0], sums[1]), vf_add(sums[2], sums[3]))
-            vf_store(dbias + c * VL, sums[0] if fresh else vf_add(vf_load(dbias + c * VL), sums[0]))
 
     cdef void reduce(self, Py_ssize_t group, Py_ssize_t task) noexcept nogil:
         """Add the parts' sums of some taps in order, and those of the bias behind the last tap."""

@@ -21,6 +21,14 @@ cdef struct Product:
     Stream ahead[2]
 
 
+cdef inline void set_stream(Stream* stream, Py_ssize_t pixels, Py_ssize_t step, Py_ssize_t nbytes) noexcept nogil:
+    """Fetch so many bytes for each pixel: one line after the other where they are neighbours, or line by line of all."""
+    stream.calls = ceil_div(nbytes, LINE)
+    stream.step, stream.advance = step, LINE
+    if step == nbytes or step == LINE:
+        stream.step, stream.advance = LINE, LINE * pixels
+
+
 cdef inline Py_ssize_t last_vectors(Py_ssize_t numbers) noexcept nogil:
     """Return how many vectors the last tile takes of so many numbers: two, or three so that one is not alone."""
     cdef Py_ssize_t vectors = ceil_div(numbers, VL)
@@ -30,4 +38,6 @@ cdef inline Py_ssize_t last_vectors(Py_ssize_t numbers) noexcept nogil:
 cdef void add_product(
     Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b, float* sums,
 ) noexcept nogil
+cdef void pack_panel(const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel) noexcept nogil
+cdef void add_pixels(const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, bint fresh, float* sums) noexcept nogil
 cdef void exchange(Product* product) noexcept nogil

@@ -7,7 +7,7 @@ one line of the cache of the next block is fetched for each, so that memory is r
 """
 
 from .gradient_tiles cimport Product, Stream, last_vectors
-from .simd cimport TILE_ROWS, VL, vf, vf_fma, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
+from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
 from .tiles cimport ceil_div
 
 cdef extern from *:
@@ -155,3 +155,43 @@ cdef void exchange(Product* product) noexcept nogil:
     product.a_image, product.b_image = product.b_image, product.a_image
     product.a_row, product.b_row = product.b_row, product.a_row
     product.a_column, product.b_column = product.b_column, product.a_column
+
+
+cdef void pack_panel(
+    const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel
+) noexcept nogil:
+    """Copy some numbers of each pixel, and zeros behind them where they do not fill whole vectors."""
+    cdef Py_ssize_t vectors = ceil_div(numbers, VL), last = numbers - (vectors - 1) * VL, i, v
+    for i in range(pixels):
+        for v in range(vectors - 1):
+            vf_store(panel + v * VL, vf_load(b + v * VL))
+        vf_store(panel + (vectors - 1) * VL, vf_load_first(b + (vectors - 1) * VL, last))
+        panel += vectors * VL
+        b += pixel
+
+
+cdef void add_pixels(
+    const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, bint fresh, float* sums
+) noexcept nogil:
+    """sums[i] += sum over pixels p of b[p][i], every fourth pixel by itself; sums has whole vectors."""
+    cdef:
+        Py_ssize_t last, c, i, q
+        const float* place
+        vf four[4]
+    for c in range(0, ceil_div(numbers, VL)):
+        place, last = b + c * VL, min(numbers - c * VL, <Py_ssize_t> VL)
+        for q in range(4):
+            four[q] = vf_zero()
+        for i in range(pixels // 4):
+            if last == VL:
+                for q in range(4):
+                    four[q] = vf_add(four[q], vf_load(place + q * pixel))
+            else:
+                for q in range(4):
+                    four[q] = vf_add(four[q], vf_load_first(place + q * pixel, last))
+            place += 4 * pixel
+        for i in range(pixels % 4):
+            four[0] = vf_add(four[0], vf_load_first(place, last))
+            place += pixel
+        four[0] = vf_add(vf_add(four[0], four[1]), vf_add(four[2], four[3]))
+        vf_store(sums + c * VL, four[0] if fresh else vf_add(vf_load(sums + c * VL), four[0]))
