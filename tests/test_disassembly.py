@@ -176,6 +176,13 @@ def test_the_largest_depthwise_tile_stays_in_registers(level, family):
     assert any(loop.spills == [] for loop in largest)
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_largest_winograd_tile_stays_in_registers(level):
+    # The transforms beside it pass what they compute through memory.
+    largest = [t for t in tiles(level, "winograd") if t.multiply_adds(REGISTERS[level]) == LARGEST[level]]
+    assert any(loop.spills == [] for loop in largest)
+
+
 def code(*lines):
     """Return instructions one byte apart; a jump's operand is the number of its target."""
     found = []

@@ -53,6 +53,8 @@ BATCHES = [case(n, (7, 7), 33, 40) for n in (3, 4, 17)] + [
     case(70, (4, 4), 16, 8),  # a block holds tiles of many images
     case(1, (30, 29), 64, 64),
     case(2, (14, 14), 130, 97),  # few blocks: panels are divided too
+    case(1, (5, 6), 384, 320),  # a kernel that is transformed at each use
+    case(1, (3, 2), 3700, 20),  # and that is one panel
 ]
 CASES = [*SIZES, *PADDINGS, *CHANNELS, *BATCHES]
 FEW = [*SIZES[::7], *PADDINGS, *CHANNELS[::5], *BATCHES]
@@ -318,7 +320,11 @@ class TestChoice:
             ((3, 3, 64, 64), case(1, (32, 32), 1, 1)[4], (8, 32, 32), True),
             ((3, 3, 64, 8), case(1, (32, 32), 1, 1)[4], (8, 32, 32), False),
             ((3, 3, 3, 64), case(1, (32, 32), 1, 1)[4], (8, 32, 32), False),
-            ((3, 3, 64, 64), case(1, (7, 7), 1, 1)[4], (1, 7, 7), False),
+            ((3, 3, 64, 64), case(1, (7, 7), 1, 1)[4], (1, 7, 7), True),
+            ((3, 3, 512, 512), case(1, (7, 7), 1, 1)[4], (1, 7, 7), False),
+            ((3, 3, 512, 512), case(1, (7, 7), 1, 1)[4], (8, 7, 7), True),
+            ((3, 3, 64, 64), case(1, (4, 4), 1, 1)[4], (1, 4, 4), False),
+            ((3, 3, 64, 64), case(1, (2, 2), 1, 1)[4], (100, 2, 2), False),  # most of a tile is not needed
             ((5, 5, 64, 64), shapes.window("Conv2D", (5, 5), (1, 1), SAME, (1, 1), (32, 32)), (8, 32, 32), False),
             ((3, 3, 64, 64), shapes.window("Conv2D", (3, 3), (2, 2), SAME, (1, 1), (32, 32)), (8, 16, 16), False),
             ((3, 3, 64, 64), shapes.window("Conv2D", (3, 3), (1, 1), SAME, (2, 2), (32, 32)), (8, 32, 32), False),

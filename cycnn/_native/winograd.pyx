@@ -11,8 +11,8 @@ where U = G kernel G^T is made when the kernel has changed. The gradient to the 
 exchanged and the taps in reverse order.
 
 The idea: a block of tiles, of as many images as it takes, goes through all three steps while V and M stay in the
-second-level cache; the 36 products are register tiles of pixels x channels that read U in panels [o / (2 VL)][k][c][2 VL],
-in order. Where there are too few blocks to divide, V is made for all of them first, and panels are divided as well.
+second-level cache; the 36 products keep tiles x channels in registers and read U in panels [o / (2 VL)][k][c][2 VL], in
+order. Where there are too few blocks to divide, V is made of all tiles first, and the panels are divided as well.
 
 Extents: N, OH, OW, OC of the output, SH, SW, C of the source. M begins with the bias at point (1, 1), which reaches all
 outputs with the factor one.
@@ -22,10 +22,11 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
-from .correlation cimport PANEL, copy_rows, correlate_tile, transpose_rows
+from .correlation cimport PANEL, copy_rows, transpose_rows
 from .fetch cimport fetch
 from .simd cimport TILE_ROWS, VL, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
-from .tiles cimport Epilogue, Taps, ceil_div, check_scratch
+from .tiles cimport ceil_div, check_scratch
+from .winograd_points cimport product_of
 from .winograd_tiles cimport (
     MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_output, transform_tile, whole_vectors,
 )
@@ -35,14 +36,20 @@ cdef enum:
     FEWEST = 2 * TILE_ROWS   # tiles of a block
     MOST = 6 * TILE_ROWS
     MIN_TASKS = 16           # divide small problems at least into so many tasks
+    LARGE = 4194304          # floats of a transformed kernel: 16 MiB, about what caches hold for long
+    DEPTH = 64               # channels of a large kernel that are transformed at a time
     CHUNK = 16               # channels whose taps are gathered at a time
+    TAPS = 27 * CHUNK * PANEL  # floats that this takes: 9 taps, and 18 of which the columns are transformed
     ONE = POINTS + 1         # the point (1, 1)
-    AHEAD = 2                # tiles from the one that is finished to the one that is fetched for
     AREA = OUTPUTS * OUTPUTS
+    AHEAD = 8                # tiles from the one that is worked on to the one that is fetched
 
 
 cdef class WinogradKernel(Step):
-    """The kernel at the 36 points, in panels [panel][point][c][PANEL], made again only when the kernel has changed."""
+    """The kernel at the 36 points, in panels [panel][point][c][PANEL], made again only when the kernel has changed.
+
+    One that is `large` is not kept, for reading it from memory would take longer than to make it.
+    """
 
     cdef:
         Buffer kernel  # IN  (3, 3, IC, OC)
@@ -51,6 +58,7 @@ cdef class WinogradKernel(Step):
         unsigned long long packed_version
         Py_ssize_t C, OC, panels, chunks
         bint transposed  # channels exchanged, taps in reverse order
+        bint large
 
     def __init__(self, Buffer kernel, bint transposed):
         cdef Py_ssize_t IC = kernel.shape[2], OC = kernel.shape[3]
@@ -58,42 +66,53 @@ cdef class WinogradKernel(Step):
         self.transposed = transposed
         self.C, self.OC = (OC, IC) if transposed else (IC, OC)
         self.panels, self.chunks = ceil_div(self.OC, PANEL), ceil_div(self.C, CHUNK)
-        self.memory = Memory(self.panels * MATRICES * self.C * PANEL * sizeof(float))
-        self.data = <float*> self.memory.data
-        self.scratch = 27 * CHUNK * PANEL * sizeof(float)
+        self.large = MATRICES * self.C * self.panels * PANEL > LARGE
+        if not self.large:
+            self.memory = Memory(self.panels * MATRICES * self.C * PANEL * sizeof(float))
+            self.data = <float*> self.memory.data
+        self.scratch = TAPS * sizeof(float)
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
-        if self.packed_version != version:
+        if self.packed_version != version and not self.large:
             self.split(self.panels * self.chunks, 16.0 * self.kernel.size)
             self.packed_version = version
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        """Transform some channels of one panel: columns of all, then rows, so that few streams are written at a time."""
         cdef:
-            Py_ssize_t p = i // self.chunks, first = i % self.chunks * CHUNK, count = min(<Py_ssize_t> CHUNK, self.C - first)
-            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL), width = VL if channels <= VL else PANEL
-            Py_ssize_t numbers = count * width, matrix = self.C * width, tap, j, place
-            float* taps = <float*> scratch
+            Py_ssize_t p = i // self.chunks, first = i % self.chunks * CHUNK, width = self.width(p)
+            float* panel = self.data + p * MATRICES * self.C * PANEL
+        self.transform(p, first, panel + first * width, self.C * width, <float*> scratch)
+
+    cdef Py_ssize_t width(self, Py_ssize_t p) noexcept nogil:
+        """Return the channels of a panel's vectors."""
+        return VL if self.OC - p * PANEL <= VL else PANEL
+
+    cdef void transform(self, Py_ssize_t p, Py_ssize_t first, float* u, Py_ssize_t matrix, float* taps) noexcept nogil:
+        """Transform CHUNK channels of a panel: columns of all, then rows, so that few streams are written at a time."""
+        cdef:
+            Py_ssize_t count = min(<Py_ssize_t> CHUNK, self.C - first), width = self.width(p), numbers = count * width
+            Py_ssize_t channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL), tap, j, i
             float* columns = taps + 9 * numbers
-            float* panel = self.data + p * MATRICES * self.C * PANEL + first * width
             const float* kernel
         for tap in range(9):
-            kernel = <const float*> self.kernel.data + (8 - tap if self.transposed else tap) * self.C * self.OC
+            kernel = <const float*> self.kernel.data
             if self.transposed:
-                kernel += p * PANEL * self.C + first
+                kernel += ((8 - tap) * self.OC + p * PANEL) * self.C + first
+                for i in range(channels):
+                    fetch(kernel + CHUNK + i * self.C, CHUNK)
                 transpose_rows(kernel, self.C, channels, count, taps + tap * numbers, width)
             else:
-                kernel += first * self.OC + p * PANEL
+                kernel += (tap * self.C + first) * self.OC + p * PANEL
+                for i in range(CHUNK):
+                    fetch(kernel + (CHUNK + i) * self.OC, PANEL)
                 copy_rows(kernel, self.OC, channels, count, taps + tap * numbers, width)
         for j in range(3):
-            for place in range(numbers // VL):
-                kernel_line(
-                    taps + j * numbers + place * VL, 3 * numbers, columns + j * numbers + place * VL, 3 * numbers)
+            for i in range(numbers // VL):
+                kernel_line(taps + j * numbers + i * VL, 3 * numbers, columns + j * numbers + i * VL, 3 * numbers)
         for j in range(POINTS):
-            for place in range(numbers // VL):
-                kernel_line(
-                    columns + 3 * j * numbers + place * VL, numbers, panel + POINTS * j * matrix + place * VL, matrix)
+            for i in range(numbers // VL):
+                kernel_line(columns + 3 * j * numbers + i * VL, numbers, u + POINTS * j * matrix + i * VL, matrix)
 
 
 cdef WinogradKernel winograd_kernel(Buffer kernel, bint transposed):
@@ -137,8 +156,10 @@ cdef class WinogradCorrelation(Step):
         Py_ssize_t tiles_h, tiles_w, tiles, block, blocks    # tiles of an image; of all, of a block, and the blocks
         Py_ssize_t bundle, bundles                           # panels of a task, and into how many they are divided
         Py_ssize_t pixel, v_matrix, m_matrix                 # floats from tile to tile of V, and between matrices
+        Py_ssize_t outputs, m, v                             # where they are in the scratch memory
         int activation
-        bint transforms  # first of two passes, if there are two
+        bint shared      # V is made of all tiles before any is used
+        bint transforms  # and that is being done
 
     cdef _read(
         self, Buffer source, WinogradKernel packed, Buffer bias, Buffer target, str activation, Buffer y,
@@ -155,27 +176,34 @@ cdef class WinogradCorrelation(Step):
 
     cdef _divide(self):
         """Choose blocks whose V and M fit into BLOCK floats, and smaller ones where that makes too few tasks."""
-        cdef Py_ssize_t fit, room
+        cdef Py_ssize_t fit, room, whole
         check_scratch(POINTS * FEWEST, POINTS, whole_vectors(self.C) + PANEL)
         self.pixel = whole_vectors(self.C)
-        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS
+        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS if not self.packed.large else MOST
         self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), <Py_ssize_t> FEWEST)
         self.blocks = ceil_div(self.tiles, self.block)
         self.bundles = min(self.packed.panels, ceil_div(MIN_TASKS, max(self.blocks, 1)))
+        if self.packed.large:
+            self.bundles = self.packed.panels
         self.bundle = ceil_div(self.packed.panels, max(self.bundles, 1))
         self.bundles = ceil_div(self.packed.panels, max(self.bundle, 1))
-        self.v_matrix, self.m_matrix = self.block * self.pixel + VL, self.block * PANEL + VL  # not all in one set
-        room = tile_room(self.C) + MATRICES * self.m_matrix + 2 * AREA * PANEL
-        if self.bundles > 1:
+        whole = ceil_div(self.block, TILE_ROWS) * TILE_ROWS
+        self.v_matrix, self.m_matrix = whole * self.pixel + VL, whole * PANEL + VL  # not all in one set
+        self.outputs = tile_room(self.C)
+        self.m = self.outputs + 2 * AREA * PANEL
+        self.v = self.m + MATRICES * self.m_matrix  # or, of a large kernel, some channels of U
+        self.shared = self.bundles > 1 or self.packed.large
+        if self.shared:
             self.workspace = self.blocks * MATRICES * self.v_matrix * sizeof(float)
-        else:
-            room += MATRICES * self.v_matrix
-        self.scratch = max(self.packed.scratch, <Py_ssize_t> (room * sizeof(float)))
+        room = 0 if self.shared else MATRICES * self.v_matrix
+        if self.packed.large:
+            room = MATRICES * DEPTH * PANEL + TAPS
+        self.scratch = max(self.packed.scratch, <Py_ssize_t> ((self.v + room) * sizeof(float)))
 
     cdef void run(self) noexcept nogil:
         cdef double work = 2.0 * MATRICES * self.tiles * self.C * self.OC
         self.packed.run()
-        if self.bundles > 1:
+        if self.shared:
             self.transforms = True
             self.split(self.tiles, 32.0 * MATRICES * self.tiles * self.C)
             self.transforms = False
@@ -184,18 +212,28 @@ cdef class WinogradCorrelation(Step):
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:
             float* room = <float*> scratch
-            float* m = room + tile_room(self.C)
-            float* v = m + MATRICES * self.m_matrix + 2 * AREA * PANEL
-            Py_ssize_t t
+            float* all_v = <float*> self.work
+            float* v = room + self.v
+            Py_ssize_t block_v = MATRICES * self.v_matrix, block = i // self.bundles, t, tile, place, r
         if self.transforms:
-            v = <float*> self.work + i // self.block * MATRICES * self.v_matrix + i % self.block * self.pixel
-            self.transform(i, room, v)
-        elif self.bundles > 1:
-            self.multiply(i // self.bundles, i % self.bundles, <float*> self.work + i // self.bundles * MATRICES * self.v_matrix, room, m)
+            self.transform(i, room, all_v + i // self.block * block_v + i % self.block * self.pixel)
+        elif self.shared:
+            self.multiply(block, i % self.bundles, all_v + block * block_v, room)
         else:
             for t in range(min(self.block, self.tiles - i * self.block)):
-                self.transform(i * self.block + t, room, v + t * self.pixel)
-            self.multiply(i, 0, v, room, m)
+                tile = i * self.block + t
+                place = self.place(tile + AHEAD, self.SH, self.SW, self.C)
+                for r in range(OUTPUTS):
+                    fetch(<const float*> self.source.data + place + r * self.SW * self.C, OUTPUTS * self.C)
+                self.transform(tile, room, v + t * self.pixel)
+            self.multiply(i, 0, v, room)
+
+    cdef Py_ssize_t place(
+        self, Py_ssize_t tile, Py_ssize_t height, Py_ssize_t width, Py_ssize_t channels,
+    ) noexcept nogil:
+        """Return where the pixels of a tile begin in images of this size."""
+        cdef Py_ssize_t area = self.tiles_h * self.tiles_w, th = tile % area // self.tiles_w, tw = tile % self.tiles_w
+        return ((tile // area * height + th * OUTPUTS) * width + tw * OUTPUTS) * channels
 
     cdef void transform(self, Py_ssize_t tile, float* room, float* v) noexcept nogil:
         """Make V of one tile."""
@@ -206,63 +244,85 @@ cdef class WinogradCorrelation(Step):
             room, v, self.v_matrix,
         )
 
-    cdef void multiply(
-        self, Py_ssize_t block, Py_ssize_t bundle, const float* v, float* room, float* m,
-    ) noexcept nogil:
+    cdef void multiply(self, Py_ssize_t block, Py_ssize_t bundle, const float* v, float* room) noexcept nogil:
         """Make M of a block for some panels, and the output of it."""
         cdef:
-            Py_ssize_t tiles = min(self.block, self.tiles - block * self.block)
-            Py_ssize_t groups = ceil_div(tiles, TILE_ROWS), p, k, g, t, start, stop, channels, width, zero = 0
-            const float* panel
+            Py_ssize_t tiles = min(self.block, self.tiles - block * self.block), p, t, width
+            float* m = room + self.m
             float bias[2 * PANEL]  # none, and the panel's
-            Taps taps
-            Epilogue epilogue
-        taps.runs, taps.length, taps.starts = 1, self.C, &zero
-        epilogue.clamps = False
         for p in range(bundle * self.bundle, min((bundle + 1) * self.bundle, self.packed.panels)):
-            channels = min(<Py_ssize_t> PANEL, self.OC - p * PANEL)
-            width = VL if channels <= VL else PANEL
+            width = self.packed.width(p)
             memset(bias, 0, sizeof(bias))
             if self.bias is not None:
-                copy_tile(<const float*> self.bias.data + p * PANEL, 0, 0, bias + PANEL, 0, 0, 1, 1, channels)
-            panel = self.packed.data + p * MATRICES * self.C * PANEL
-            for k in range(MATRICES):
-                epilogue.bias = bias + (PANEL if k == ONE else 0)
-                for g in range(groups):
-                    start, stop = tiles * g // groups, tiles * (g + 1) // groups
-                    correlate_tile(
-                        stop - start, &taps, v + k * self.v_matrix + start * self.pixel, self.pixel, panel, &epilogue,
-                        m + k * self.m_matrix + start * width, width, width,
-                    )
-                panel += self.C * width
+                copy_tile(
+                    <const float*> self.bias.data + p * PANEL, 0, 0, bias + PANEL, 0, 0, 1, 1,
+                    min(width, self.OC - p * PANEL))
+            if self.packed.large:
+                self.multiply_large(tiles, p, v, bias, m, room + self.v)
+            else:
+                self.product(
+                    tiles, width, self.C, v, self.packed.data + p * MATRICES * self.C * PANEL, self.C * width, bias, m)
             for t in range(tiles):
-                self.prepare(block * self.block + t + AHEAD, p * PANEL, channels)
-                self.finish(block * self.block + t, p * PANEL, channels, width, m + t * width, room)
+                self.prepare(block * self.block + t + AHEAD, p * PANEL, width)
+                self.finish(block * self.block + t, p * PANEL, width, m + t * width, room)
 
-    cdef void prepare(self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t channels) noexcept nogil:
-        """Fetch what the epilogue of a tile will read: it comes from memory, in pieces too short to be foreseen."""
+    cdef void multiply_large(
+        self, Py_ssize_t tiles, Py_ssize_t p, const float* v, const float* bias, float* m, float* u,
+    ) noexcept nogil:
+        """Make M for one panel, of which a few channels at a time are transformed and used."""
+        cdef Py_ssize_t width = self.packed.width(p), d, c, C
+        for d in range(ceil_div(self.C, DEPTH)):
+            C = min(<Py_ssize_t> DEPTH, self.C - d * DEPTH)
+            for c in range(ceil_div(C, CHUNK)):
+                self.packed.transform(
+                    p, d * DEPTH + c * CHUNK, u + c * CHUNK * width, DEPTH * width, u + MATRICES * DEPTH * PANEL)
+            self.product(tiles, width, C, v + d * DEPTH, u, DEPTH * width, bias if d == 0 else NULL, m)
+
+    cdef void product(
+        self, Py_ssize_t tiles, Py_ssize_t width, Py_ssize_t C, const float* v, const float* u, Py_ssize_t u_matrix,
+        const float* bias, float* m,
+    ) noexcept nogil:
+        """M = V U for some channels of a panel, at all points; to what M holds already if `bias` is NULL."""
         cdef:
-            Py_ssize_t area = self.tiles_h * self.tiles_w, n = tile // area, pixel = self.OC, row = self.OW * self.OC
-            Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS, r, i
-            Py_ssize_t place = (n * self.OH + oh) * row + ow * pixel + first
+            Py_ssize_t k, start_row = width if bias == NULL else 0
+            const float* start
+        for k in range(MATRICES):
+            if bias == NULL:
+                start = m
+            else:
+                start = &bias[PANEL if k == ONE else 0]
+            if width == PANEL:
+                product_of(2, tiles, C, v, self.pixel, u, start, start_row, m)
+            else:
+                product_of(1, tiles, C, v, self.pixel, u, start, start_row, m)
+            v += self.v_matrix
+            u += u_matrix
+            m += self.m_matrix
+
+    cdef void prepare(self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t width) noexcept nogil:
+        """Fetch what the end of a tile reads and writes: it is in memory, in pieces too short to be foreseen."""
+        cdef Py_ssize_t start = self.place(tile, self.OH, self.OW, self.OC) + first, place, r, i
         for r in range(OUTPUTS):
             for i in range(OUTPUTS):
+                place = start + (r * self.OW + i) * self.OC
+                fetch(<const float*> self.target.data + place, width)
                 if self.residual is not None:
-                    fetch(<const float*> self.residual.data + place + r * row + i * pixel, channels)
+                    fetch(<const float*> self.residual.data + place, width)
                 if self.y is not None:
-                    fetch(<const float*> self.y.data + place + r * row + i * pixel, channels)
+                    fetch(<const float*> self.y.data + place, width)
 
     cdef void finish(
-        self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t channels, Py_ssize_t width, const float* m, float* room,
+        self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t width, const float* m, float* room,
     ) noexcept nogil:
         """Transform a tile of M back to some channels of the output, and apply the epilogue."""
         cdef:
-            Py_ssize_t area = self.tiles_h * self.tiles_w, n = tile // area, pixel = self.OC, row = self.OW * self.OC, v
+            Py_ssize_t area = self.tiles_h * self.tiles_w, pixel = self.OC, row = self.OW * self.OC, v
             Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS
             Py_ssize_t rows = min(<Py_ssize_t> OUTPUTS, self.OH - oh), columns = min(<Py_ssize_t> OUTPUTS, self.OW - ow)
-            Py_ssize_t place = (n * self.OH + oh) * row + ow * pixel + first
+            Py_ssize_t place = self.place(tile, self.OH, self.OW, self.OC) + first
+            Py_ssize_t channels = min(width, self.OC - first)
             float* out = <float*> self.target.data + place
-            float* outputs = room + tile_room(self.C) + MATRICES * self.m_matrix
+            float* outputs = room + self.outputs
             float* y = outputs + AREA * PANEL
             bint plain = self.activation == LINEAR and self.residual is None
         if plain and channels == width and rows == OUTPUTS and columns == OUTPUTS:
@@ -273,11 +333,13 @@ cdef class WinogradCorrelation(Step):
             transform_output(m + v * VL, self.m_matrix, room, outputs + v * VL, OUTPUTS * width, width)
         if self.residual is not None:
             copy_tile(
-                <const float*> self.residual.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
+                <const float*> self.residual.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns,
+                channels)
             for v in range(AREA * width // VL):
                 vf_store(outputs + v * VL, vf_add(vf_load(outputs + v * VL), vf_load(y + v * VL)))
         if self.activation != LINEAR and self.y is not None:
-            copy_tile(<const float*> self.y.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
+            copy_tile(
+                <const float*> self.y.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
             chain_activation(self.activation, y, outputs, AREA * width)
         elif self.activation != LINEAR:
             activate(self.activation, outputs, AREA * width)
