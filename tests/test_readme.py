@@ -11,7 +11,7 @@ import pytest
 import cycnn
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/keras.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/keras.md", "docs/performance.md"]
 # Compiled modules have no doctests, and asking for the attributes of every submodule imports it.
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(cycnn.__path__, "cycnn.") if not module.name.startswith("cycnn._")
