@@ -12,6 +12,7 @@ from helpers import assert_adjoint, assert_same, assert_within_rounding, integer
 
 from cycnn import _native, shapes
 from cycnn._native import Buffer, kernels, run_step
+from cycnn.program import algorithms
 
 SAME, VALID, ASYMMETRIC = "same", "valid", ((0, 2), (3, 1))
 
@@ -217,3 +218,26 @@ def test_no_images_or_channels_are_no_work(steps, extents):
     dkernel, dbias = backward_kernel(steps, x, dout, window)
     assert_same(dkernel, np.zeros_like(dkernel) if n == 0 else dkernel)
     assert_same(dbias, dout.sum(axis=(0, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "strides", "dilation", "batch", "chosen"),
+    [
+        ((16, 16), (1, 1), (1, 1), 4, True),
+        ((512, 512), (1, 1), (1, 1), 4, True),
+        ((15, 64), (1, 1), (1, 1), 4, False),
+        ((64, 64), (2, 2), (1, 1), 4, False),
+        ((64, 64), (1, 1), (2, 2), 4, False),
+        ((64, 64), (1, 1), (1, 1), 3, False),  # 12 tiles
+    ],
+)
+def test_is_chosen_by_the_shape(channels, strides, dilation, batch, chosen):
+    window = shapes.window("Conv2D", (3, 3), strides, SAME, dilation, (7, 7))
+    for dtype, expected in (("float32", chosen), ("float64", False)):
+        assert algorithms.winograd_kernel(kernels(dtype), (3, 3, *channels), window, (batch, 7, 7)) is expected
+
+
+def test_can_be_turned_off(monkeypatch):
+    monkeypatch.setattr("cycnn.config.winograd", "off")
+    window = shapes.window("Conv2D", (3, 3), (1, 1), SAME, (1, 1), (7, 7))
+    assert not algorithms.winograd_kernel(kernels("float32"), (3, 3, 64, 64), window, (8, 7, 7))

@@ -8,9 +8,9 @@ them stand MATRICES products of matrices, (IC x tiles) (tiles x OC): a quarter o
 They are added up over all tiles before they are transformed back. D at the points (1, 1) is the sum of a tile's pixels,
 so the gradient of the bias is a sum over one of the matrices.
 
-The idea: X and D of a block of tiles are stored in panels [matrix][channels / 2 VL][tile][2 VL], which the products read
-in order, with TILE_ROWS input channels by 2 VL output channels in registers. Where the sums are small, the tiles are
-divided into parts that are one task each and keep blocks and sums in a core's own cache. Where channels are many, a
+The idea: X and D of a block of tiles are stored in panels [matrix][channels / 2 VL][tile][2 VL], which the products
+read in order, with TILE_ROWS input channels by 2 VL output channels in registers. Where the sums are small, the tiles
+are divided into parts that are one task each and keep blocks and sums in a core's own cache. Where channels are many, a
 block is larger: its tasks first transform it for all, then each takes the sums of a rectangle of channels; those of the
 only block are transformed back at once and never stored as a whole.
 
@@ -77,7 +77,7 @@ cdef inline Tile find_tile(
 cdef inline void copy_tile(
     const Tile* tile, Py_ssize_t c, Py_ssize_t channels, float* patch, Py_ssize_t size
 ) noexcept nogil:
-    """Copy a vector of channels, from c on, of the pixels that are inside; the others are zero from the first vector on."""
+    """Copy a vector of channels, from c on, of the pixels that are inside; the others stay zero from c = 0 on."""
     cdef:
         Py_ssize_t i, j
         const float* row
@@ -96,7 +96,7 @@ cdef inline void transform_channels(
     const Py_ssize_t size, const Tile* tile, Py_ssize_t channels, float* room, float* out, Py_ssize_t panel,
     Py_ssize_t matrix,
 ) noexcept nogil:
-    """Transform all channels of a tile, two vectors to a panel: size POINTS is a tile of x, size OUTPUTS one of dout."""
+    """Transform all channels of a tile, two vectors to a panel: one of x if its size is POINTS, else one of dout."""
     cdef:
         Py_ssize_t v, row = tile.row, column = tile.column
         bint inside = tile.top == 0 and tile.left == 0 and tile.bottom == size and tile.right == size
@@ -194,7 +194,9 @@ cdef class WinogradBackwardKernel(Step):
         """Return the floats of the sums of so many channels and of the bias."""
         return (MATRICES * channels_in + 1) * channels_out + MATRICES * VL
 
-    cdef Sums sums_of(self, float* start, Py_ssize_t ic, Py_ssize_t rows, Py_ssize_t oc, Py_ssize_t channels) noexcept nogil:
+    cdef Sums sums_of(
+        self, float* start, Py_ssize_t ic, Py_ssize_t rows, Py_ssize_t oc, Py_ssize_t channels
+    ) noexcept nogil:
         """Return a rectangle of the sums of all channels that begin at `start`."""
         cdef Sums sums
         sums.matrix, sums.row = self.IC * self.width + VL, self.width
@@ -364,7 +366,8 @@ cdef class WinogradBackwardKernel(Step):
                 out = <float*> self.dkernel.data + ic * self.OC + oc
                 for tap in range(9):
                     vf_store_first(
-                        out + tap * self.IC * self.OC, vf_load(taps + tap * VL), min(<Py_ssize_t> VL, sums.oc_stop - oc))
+                        out + tap * self.IC * self.OC, vf_load(taps + tap * VL),
+                        min(<Py_ssize_t> VL, sums.oc_stop - oc))
                 oc += VL
         oc = sums.oc
         while oc < sums.oc_stop and sums.bias != NULL and self.dbias is not None:
