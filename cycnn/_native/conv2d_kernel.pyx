@@ -21,7 +21,9 @@ as well.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .gradient_tiles cimport LINE, Product, Stream, add_pixels, add_product, exchange, last_vectors, pack_panel, set_stream
+from .gradient_tiles cimport (
+    LINE, Product, Stream, add_pixels, add_product, exchange, last_vectors, pack_panel, set_stream,
+)
 from .simd cimport VL
 from .tiles cimport ceil_div, check_scratch, copy_patch
 
@@ -317,6 +319,7 @@ cdef class Conv2DBackwardKernel(Step):
             Py_ssize_t pixel = self.groups * self.IC, row = self.IW * pixel, image = self.IH * row, i
             Py_ssize_t top = place.oh * self.stride_h - self.pad_top, left = place.ow * self.stride_w - self.pad_left
             Py_ssize_t first = share.begin if self.cuts > 1 else 0  # of the channels that are copied
+            Py_ssize_t copied = share.end - first if self.cuts > 1 else self.IC
             const float* x = <const float*> self.x.data + place.n * image + share.group * self.IC
         if not self.copies:
             place.x = x + top * row + left * pixel
@@ -327,8 +330,8 @@ cdef class Conv2DBackwardKernel(Step):
         place.x_image = self.patch_h * place.x_row
         for i in range(place.images):
             copy_patch(
-                x + i * image + first, self.IH, self.IW, pixel, share.end - first if self.cuts > 1 else self.IC, top, left,
-                self.patch_h, self.patch_w, scratch + i * place.x_image, self.patch_pixel)
+                x + i * image + first, self.IH, self.IW, pixel, copied, top, left, self.patch_h, self.patch_w,
+                scratch + i * place.x_image, self.patch_pixel)
         place.x = scratch - first
         if self.gathers:
             self.gather(place, scratch + self.patch_size)
@@ -362,7 +365,10 @@ cdef class Conv2DBackwardKernel(Step):
             i = k
             if self.gathers:
                 i = k % self.KW * self.KH + k // self.KW
-            i = i // self.run_length * (self.row // self.runs) + i % self.run_length if self.transposes else i * self.row
+            if self.transposes:
+                i = i // self.run_length * (self.row // self.runs) + i % self.run_length
+            else:
+                i *= self.row
             for p in range(self.kept):
                 sums = self.sums_of(p, group) + i
                 if p == 0 and self.kept == self.parts:

@@ -22,7 +22,7 @@ cdef struct Product:
 
 
 cdef inline void set_stream(Stream* stream, Py_ssize_t pixels, Py_ssize_t step, Py_ssize_t nbytes) noexcept nogil:
-    """Fetch so many bytes for each pixel: one line after the other where they are neighbours, or line by line of all."""
+    """Fetch so many bytes of each pixel: in the order of memory where they are neighbours, else line by line."""
     stream.calls = ceil_div(nbytes, LINE)
     stream.step, stream.advance = step, LINE
     if step == nbytes or step == LINE:
@@ -38,6 +38,10 @@ cdef inline Py_ssize_t last_vectors(Py_ssize_t numbers) noexcept nogil:
 cdef void add_product(
     Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b, float* sums,
 ) noexcept nogil
-cdef void pack_panel(const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel) noexcept nogil
-cdef void add_pixels(const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, bint fresh, float* sums) noexcept nogil
+cdef void pack_panel(
+    const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel
+) noexcept nogil
+cdef void add_pixels(
+    const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, bint fresh, float* sums
+) noexcept nogil
 cdef void exchange(Product* product) noexcept nogil
