@@ -63,7 +63,7 @@ class Profile(NamedTuple):
 
 
 def profile(model: Model, batch_size: int = 32, mode: str = "predict") -> Profile:
-    """Time every step of the program that a model runs for a batch.
+    """Time every step of the program that a model runs for a batch, or for a piece of it where it predicts in pieces.
 
     The steps run in their order, as they always do, on random data; of `ROUNDS` runs the median counts. A copy of the
     model is trained, so the model stays as it is.
@@ -95,14 +95,15 @@ def profile(model: Model, batch_size: int = 32, mode: str = "predict") -> Profil
     if mode == "train" and model.optimizer is not None:
         lowered.key[1] = model.optimizer.begin_step()
     rng = np.random.default_rng(0)
-    x = [rng.random((batch_size, *shape[1:])).astype(model.dtype) for shape in model.input_shapes]
+    x = [rng.random((lowered.rows, *shape[1:])).astype(model.dtype) for shape in model.input_shapes]
     lowered.run(x, lowered.blank_targets())
     steps = [
         Timed("" if maker is None else maker.layer_name, _name(step), seconds, _operations(step, maker))
         for step, maker, seconds in zip(lowered.steps, lowered.makers, _seconds(lowered), strict=True)
     ]
     threads = _native.get_num_threads()
-    title = f"{model.name}: {mode}, batch of {batch_size}, {_native.isa}, {threads} thread{'s' * (threads > 1)}"
+    pieces = f", one piece of {lowered.rows}" if lowered.rows < batch_size else ""
+    title = f"{model.name}: {mode}, batch of {batch_size}{pieces}, {_native.isa}, {threads} thread{'s' * (threads > 1)}"
     return Profile(steps, _peak() * threads, title)
 
 

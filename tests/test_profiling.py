@@ -41,6 +41,14 @@ def test_every_step_is_timed_and_names_its_layer(model, mode):
     assert len(lines) == len(profile.steps) + 6
 
 
+def test_predictions_in_pieces_show_one_piece():
+    model = Sequential([Input((32, 32, 3)), layers.Conv2D(32, 3), layers.GlobalAveragePooling2D()], name="large")
+    profile = utils.profile(model, 96)
+    rows = model.program("test", "predict", 96).rows
+    assert profile.title.startswith(f"large: predict, batch of 96, one piece of {rows}, ")
+    assert profile.steps[0].operations == 2.0 * rows * 30 * 30 * 32 * 27
+
+
 def test_the_model_is_not_trained(model):
     before = model.get_weights()
     utils.profile(model, 4, "train")
