@@ -111,8 +111,9 @@ def stubtest(session):
     session.install(".", "mypy")
     modules = ["cycnn._native.runtime", "cycnn._native.threads", "cycnn._native.cpu"]
     allowed = str(Path("tests/stubtest_allowed.txt").resolve())
+    settings = f"--mypy-config-file={Path('pyproject.toml').resolve()}"
     session.chdir(session.create_tmp())  # the installed package, not the sources
-    session.run("stubtest", "--allowlist", allowed, "--ignore-unused-allowlist", *modules)
+    session.run("stubtest", "--allowlist", allowed, "--ignore-unused-allowlist", settings, *modules)
 
 
 @nox.session
