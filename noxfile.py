@@ -3,6 +3,7 @@
 The sessions that build in a special way do it in a copy of the sources, so that the checkout stays as it is.
 """
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -140,10 +141,16 @@ def tsan(session):
 @nox.session
 def valgrind(session):
     """Train a little under valgrind, which sees memory that was never written; it knows no AVX-512."""
-    built_copy(session, CYCNN_LEVELS="v3,v2", CYCNN_SANITIZE="undefined")
-    options = ["--error-exitcode=9", "--suppressions=tests/native/python.supp", "--num-callers=25"]
+    built_copy(session, CYCNN_LEVELS="v3,v2")
+    log = Path("valgrind.log")
+    options = [f"--log-file={log}", "--num-callers=25", "--error-limit=no"]
     environment = {"PYTHONMALLOC": "malloc", "CYCNN_NUM_THREADS": "2"}
     session.run("valgrind", *options, "python", "tests/native/short_training.py", external=True, env=environment)
+    # Python and NumPy have findings of their own; none may have come through our code.
+    reports = re.split(r"==\d+== \n", log.read_text())
+    ours = [report for report in reports if "cycnn/_native" in report]
+    if ours:
+        session.error(f"{len(ours)} findings of valgrind:\n" + "\n".join(ours))
 
 
 @nox.session
