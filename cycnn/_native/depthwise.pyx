@@ -246,7 +246,8 @@ cdef class Depthwise(Step):
         s.SH, s.SW, s.TH, s.TW = s.g.IH, s.g.IW, s.g.OH, s.g.OW
         if transposed:
             s.SH, s.SW, s.TH, s.TW = s.g.OH, s.g.OW, s.g.IH, s.g.IW
-        s.chunks = window_chunks(s) if windows_fit(s) else max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
+        windows = x.dtype == "float32" and windows_fit(s)
+        s.chunks = window_chunks(s) if windows else max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
         row_cost = max(self.cost() / max(s.g.N * s.TH * s.chunks, 1), 1.0)
         s.block = max(min(<Py_ssize_t> (TASK / row_cost), s.TH), 1)
         s.blocks = ceil_div(s.TH, s.block)
@@ -256,7 +257,7 @@ cdef class Depthwise(Step):
         numbers = rows * (s.TW if transposed else s.SW) * width if s.M > 1 else 0
         self.scratch = (s.g.KH + s.g.KH * s.g.KW) * sizeof(tap_t) + numbers * sizeof(double)
         self._list_columns()
-        if windows_fit(s):
+        if windows:
             self.loop = <correlate_loop> correlate_windows
         elif x.dtype == "float32":
             self.loop = <correlate_loop> correlate[float]

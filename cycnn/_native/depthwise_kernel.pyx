@@ -16,7 +16,7 @@ order at the end: the bits do not depend on the number of threads.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .depthwise_tiles cimport MOST_ROWS, meet_column, prefetch, strip_t, taps_t
+from .depthwise_tiles cimport MOST_ROWS, load_lanes, meet_column, prefetch, store_lanes, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport Pixels, ceil_div, check_scratch
@@ -117,20 +117,20 @@ cdef struct strip_place_t:
     Py_ssize_t pixel                     # floats from one pixel to the next, in both arrays
     const float* dout
     Py_ssize_t columns, dout_row
-    Py_ssize_t x_ahead, x_row, dout_ahead  # where the pixels are that are fetched, seen from `rows[1]` and dout
+    Py_ssize_t lanes                     # channels, where there are less than a vector of them
     float* sums                          # of the taps and of dout
     bint with_bias
 
 
 cdef inline void gradient_strip(
-    const Py_ssize_t R, const Py_ssize_t SH, const Py_ssize_t SW, const strip_place_t* p
+    const Py_ssize_t R, const Py_ssize_t S, const bint few, const strip_place_t* p
 ) noexcept nogil:
     """Add the products of a strip of dout and what it meets in x to the sums."""
     cdef:
         strip_t t
         taps_t k
         vf total = vf_load(p.sums + 9 * VL)
-        Py_ssize_t j, m, r, column, last = 2 // SW
+        Py_ssize_t j, m, r, column, last = 2 // S
     for m in range(9):
         k[m // 3][m % 3] = vf_load(p.sums + m * VL)
     for m in range(3):
@@ -139,51 +139,55 @@ cdef inline void gradient_strip(
     for j in range(-last, p.columns):
         for r in range(R):
             t[0][r] = t[1][r]
-            if SW == 1:
+            if S == 1:
                 t[1][r] = t[2][r]
             t[last][r] = vf_zero()
         if j + last < p.columns:
             for r in range(R):
-                t[last][r] = vf_load(p.dout + r * p.dout_row + (j + last) * p.pixel)
+                t[last][r] = load_lanes(p.dout + r * p.dout_row + (j + last) * p.pixel, few, p.lanes)
             if p.with_bias:
                 for r in range(R):
                     total = vf_add(total, t[last][r])
-        if SW > 1:
-            column = j * SW - p.pad + 1
+        if S > 1:
+            column = j * S - p.pad + 1
             if 0 <= column < p.width:
-                meet_column(1, R, SH, SW, p.rows, column * p.pixel, t, k, True)
-        column = j * SW - p.pad + 2
+                meet_column(1, R, S, p.rows, column * p.pixel, few, p.lanes, t, k)
+        column = j * S - p.pad + 2
         if 0 <= column < p.width:
-            meet_column(2, R, SH, SW, p.rows, column * p.pixel, t, k, True)
+            meet_column(2, R, S, p.rows, column * p.pixel, few, p.lanes, t, k)
     for m in range(9):
         vf_store(p.sums + m * VL, k[m // 3][m % 3])
     vf_store(p.sums + 9 * VL, total)
 
 
-cdef inline void strips_of(Py_ssize_t R, const Py_ssize_t SH, const Py_ssize_t SW, const strip_place_t* p) noexcept nogil:
+cdef inline void strips_of(Py_ssize_t R, const Py_ssize_t S, const bint few, const strip_place_t* p) noexcept nogil:
     """Call the strip with a constant for its rows."""
     if R == 1:
-        gradient_strip(1, SH, SW, p)
+        gradient_strip(1, S, few, p)
     elif R == 2:
-        gradient_strip(2, SH, SW, p)
+        gradient_strip(2, S, few, p)
     elif R == 3:
-        gradient_strip(3, SH, SW, p)
+        gradient_strip(3, S, few, p)
     elif R == 4:
-        gradient_strip(4, SH, SW, p)
-    elif SH == 1 and R == 5 <= MOST_ROWS:
-        gradient_strip(5, SH, SW, p)
-    elif SH == 1 and R == 6 <= MOST_ROWS:
-        gradient_strip(6, SH, SW, p)
-    elif SH == 1 and R == 7 <= MOST_ROWS:
-        gradient_strip(7, SH, SW, p)
+        gradient_strip(4, S, few, p)
+    elif S == 1 and R == 5 <= MOST_ROWS:
+        gradient_strip(5, S, few, p)
+    elif S == 1 and R == 6 <= MOST_ROWS:
+        gradient_strip(6, S, few, p)
+    elif S == 1 and R == 7 <= MOST_ROWS:
+        gradient_strip(7, S, few, p)
 
 
-cdef void add_strip(Py_ssize_t R, const strip_place_t* p) noexcept nogil:
-    strips_of(R, 1, 1, p)
-
-
-cdef void add_strip_2(Py_ssize_t R, const strip_place_t* p) noexcept nogil:
-    strips_of(R, 2, 2, p)
+cdef void add_strip(Py_ssize_t R, Py_ssize_t S, const strip_place_t* p) noexcept nogil:
+    """Call the strip with constants for what it is."""
+    if p.lanes == VL and S == 1:
+        strips_of(R, 1, False, p)
+    elif p.lanes == VL:
+        strips_of(R, 2, False, p)
+    elif S == 1:
+        strips_of(R, 1, True, p)
+    else:
+        strips_of(R, 2, True, p)
 
 
 cdef class DepthwiseConv2DBackwardKernel(Step):
@@ -209,7 +213,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
         read_geometry(g, x.shape, dout.shape, window)
         self.M = g.OC // max(g.IC, 1)
         self.strips_fit = (
-            self.M == 1 and g.OC >= VL and g.KH == 3 and g.KW == 3 and g.dilation_h == 1 and g.dilation_w == 1
+            self.M == 1 and g.OC > 0 and g.KH == 3 and g.KW == 3 and g.dilation_h == 1 and g.dilation_w == 1
             and g.stride_h == g.stride_w and g.stride_h <= 2 and g.N * g.OH * g.OW > 0
         )
         if self.strips_fit:
@@ -263,6 +267,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             float* sums = <float*> self.work + part * self.vectors * SUMS
             strip_place_t p
         p.width, p.pad, p.pixel, p.columns, p.dout_row = g.IW, g.pad_left, C, g.OW, g.OW * C
+        p.lanes = min(C, <Py_ssize_t> VL)
         p.with_bias = self.dbias is not None
         memset(sums + first * SUMS, 0, (stop - first) * SUMS * sizeof(float))
         for strip in range(strips * part // self.parts, strips * (part + 1) // self.parts):
@@ -270,7 +275,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             oh = g.OH * i // self.strips
             R = g.OH * (i + 1) // self.strips - oh
             for v in range(first, stop):
-                c = min(v * VL, C - VL)
+                c = max(min(v * VL, C - VL), 0)
                 for i in range((R - 1) * g.stride_h + 3):
                     ih = oh * g.stride_h - g.pad_top + i
                     p.rows[i] = (
@@ -278,15 +283,12 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
                     )
                 p.dout = <const float*> self.dout.data + (n * g.OH + oh) * g.OW * C + c
                 p.sums = sums + v * SUMS
-                if g.stride_h == 1:
-                    add_strip(R, &p)
-                else:
-                    add_strip_2(R, &p)
+                add_strip(R, g.stride_h, &p)
 
     cdef void reduce_strips(self, Py_ssize_t v) noexcept nogil:
         """Add the parts' sums of a vector of channels, in order; the last vector is moved back to end with them."""
         cdef:
-            Py_ssize_t c = min(v * VL, self.g.OC - VL), k, part
+            Py_ssize_t c = max(min(v * VL, self.g.OC - VL), 0), k, part, lanes = min(self.g.OC, <Py_ssize_t> VL)
             const float* sums
             vf total
         for k in range(10):
@@ -295,9 +297,9 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
                 sums = <const float*> self.work + (part * self.vectors + v) * SUMS
                 total = vf_add(total, vf_load(sums + k * VL))
             if k < 9:
-                vf_store(<float*> self.dkernel.data + k * self.g.OC + c, total)
+                store_lanes(<float*> self.dkernel.data + k * self.g.OC + c, total, lanes < VL, lanes)
             elif self.dbias is not None:
-                vf_store(<float*> self.dbias.data + c, total)
+                store_lanes(<float*> self.dbias.data + c, total, lanes < VL, lanes)
 
     cdef float* sums_of(self, Py_ssize_t part) noexcept nogil:
         return <float*> self.work + part * (self.g.KH * self.g.KW + 1) * self.width

@@ -9,8 +9,8 @@ are pixels. The epilogue of the commonest activations, and of their derivatives,
 from libc.math cimport INFINITY, NAN
 
 from .activations cimport LINEAR, RELU, RELU6
-from .depthwise_tiles cimport TILE_H, TILE_W, meet_row, pixels_t, prefetch, taps_t
-from .simd cimport VL, vf, vf_load, vf_set1, vf_store, vf_zero
+from .depthwise_tiles cimport TILE_H, TILE_W, load_lanes, meet_row, pixels_t, prefetch, store_lanes, taps_t
+from .simd cimport VL, vf, vf_set1, vf_zero
 from .sliding cimport finish_row, sliding_t
 from .tiles cimport ceil_div
 
@@ -26,6 +26,7 @@ cdef struct target_t:
     const float* rows[9]       # of x that the tile meets; NULL outside of the image
     bint left, right           # whether the first and the last column that it meets are in the image
     Py_ssize_t vectors, channels
+    Py_ssize_t lanes           # channels, where there are less than a vector of them, or VL
     const float* kernel
     Py_ssize_t pixel           # floats from one pixel to the next in all arrays, and from one tap to the next
     bint turned                # the kernel
@@ -43,7 +44,7 @@ cdef bint windows_fit(const sliding_t* s) noexcept nogil:
     """Tell whether `correlate_windows` can do it."""
     cdef Py_ssize_t pad = 2 - s.g.pad_left if s.transposed else s.g.pad_left
     return (
-        s.tiles and s.M == 1 and s.g.KH == 3 and s.g.KW == 3 and s.g.dilation_h == 1 and s.g.dilation_w == 1
+        s.M == 1 and s.g.OC > 0 and s.g.KH == 3 and s.g.KW == 3 and s.g.dilation_h == 1 and s.g.dilation_w == 1
         and s.g.stride_h == s.g.stride_w and s.g.stride_h <= (1 if s.transposed else 2)
         and 0 <= pad <= 1 and (s.TW - 1) * s.g.stride_w - pad + 2 <= s.SW
     )
@@ -54,17 +55,17 @@ cdef Py_ssize_t window_chunks(const sliding_t* s) noexcept nogil:
     return max(ceil_div(ceil_div(s.g.OC, VL), AHEAD), 1)
 
 
-cdef inline void load_taps(const target_t* p, Py_ssize_t c, vf (*k)[3]) noexcept nogil:
+cdef inline void load_taps(const target_t* p, Py_ssize_t c, const bint few, vf (*k)[3]) noexcept nogil:
     cdef Py_ssize_t kh, kw
     cdef const float* kernel = p.kernel + c
     if p.turned:
         for kh in range(3):
             for kw in range(3):
-                k[kh][kw] = vf_load(kernel + (8 - 3 * kh - kw) * p.pixel)
+                k[kh][kw] = load_lanes(kernel + (8 - 3 * kh - kw) * p.pixel, few, p.lanes)
     else:
         for kh in range(3):
             for kw in range(3):
-                k[kh][kw] = vf_load(kernel + (3 * kh + kw) * p.pixel)
+                k[kh][kw] = load_lanes(kernel + (3 * kh + kw) * p.pixel, few, p.lanes)
 
 
 cdef inline void fetch_ahead(
@@ -85,43 +86,44 @@ cdef inline void fetch_ahead(
 
 
 cdef inline void store_row(
-    const target_t* p, Py_ssize_t at, const Py_ssize_t W, vf* t, vf low, vf high
+    const target_t* p, Py_ssize_t at, const Py_ssize_t W, const bint few, vf* t, vf low, vf high
 ) noexcept nogil:
     """Store a row of a tile, `at` floats into out; RELU and RELU6 are applied or chained in passing."""
     cdef Py_ssize_t j
-    if p.activation != RELU and p.activation != RELU6:
+    cdef vf y
+    if p.activation == RELU or p.activation == RELU6:
         for j in range(W):
-            vf_store(p.out + at + j * p.pixel, t[j])
-    elif p.y != NULL:
-        for j in range(W):
-            vf_store(p.out + at + j * p.pixel, vf_gate(t[j], vf_load(p.y + at + j * p.pixel), low, high))
-    else:
-        for j in range(W):
-            vf_store(p.out + at + j * p.pixel, vf_clip(t[j], low, high))
+            if p.y != NULL:
+                y = load_lanes(p.y + at + j * p.pixel, few, p.lanes)
+                t[j] = vf_gate(t[j], y, low, high)
+            else:
+                t[j] = vf_clip(t[j], low, high)
+    for j in range(W):
+        store_lanes(p.out + at + j * p.pixel, t[j], few, p.lanes)
 
 
 cdef inline void meet_rows(
-    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const target_t* p, Py_ssize_t c, vf (*t)[4],
-    vf (*k)[3]
+    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const bint few, const target_t* p, Py_ssize_t c,
+    vf (*t)[4], vf (*k)[3]
 ) noexcept nogil:
     """Let all rows that a tile meets do so."""
     cdef Py_ssize_t last = (R - 1) * S + 2
     if p.rows[0] != NULL:
-        meet_row(0, R, W, S, p.rows[0] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(0, R, W, S, p.rows[0] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
     if p.rows[1] != NULL:
-        meet_row(1, R, W, S, p.rows[1] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(1, R, W, S, p.rows[1] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
     if p.rows[2] != NULL:
-        meet_row(2, R, W, S, p.rows[2] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(2, R, W, S, p.rows[2] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
     if last > 2 and p.rows[3] != NULL:
-        meet_row(3, R, W, S, p.rows[3] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(3, R, W, S, p.rows[3] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
     if last > 3 and p.rows[4] != NULL:
-        meet_row(4, R, W, S, p.rows[4] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(4, R, W, S, p.rows[4] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
     if last > 4 and p.rows[5] != NULL:
-        meet_row(5, R, W, S, p.rows[5] + c, p.pixel, p.left, p.right, t, k)
+        meet_row(5, R, W, S, p.rows[5] + c, p.pixel, p.left, p.right, few, p.lanes, t, k)
 
 
 cdef inline void window_tile(
-    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const target_t* p
+    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const bint few, const target_t* p
 ) noexcept nogil:
     """Compute a tile for all channels; the last vector of channels is moved back to end with them."""
     cdef:
@@ -134,47 +136,56 @@ cdef inline void window_tile(
     else:
         high = vf_set1(6 if p.activation == RELU6 else INFINITY)
     for v in range(p.vectors):
-        c = min(v * VL, p.channels - VL)
-        load_taps(p, c, k)
-        start = vf_load(p.bias + c) if p.bias != NULL else vf_zero()
+        c = 0 if few else min(v * VL, p.channels - VL)
+        load_taps(p, c, few, k)
+        start = load_lanes(p.bias + c, few, p.lanes) if p.bias != NULL else vf_zero()
         for r in range(R):
             for j in range(W):
                 t[r][j] = start
         fetch_ahead(R, W, S, p, c)
-        meet_rows(R, W, S, p, c, t, k)
-        store_row(p, c, W, t[0], low, high)
+        meet_rows(R, W, S, few, p, c, t, k)
+        store_row(p, c, W, few, t[0], low, high)
         if R > 1:
-            store_row(p, c + p.out_row, W, t[1], low, high)
+            store_row(p, c + p.out_row, W, few, t[1], low, high)
         if R > 2:
-            store_row(p, c + 2 * p.out_row, W, t[2], low, high)
-            store_row(p, c + 3 * p.out_row, W, t[3], low, high)
+            store_row(p, c + 2 * p.out_row, W, few, t[2], low, high)
+            store_row(p, c + 3 * p.out_row, W, few, t[3], low, high)
 
 
 cdef inline void tiles_of_width(
-    const Py_ssize_t R, Py_ssize_t W, const Py_ssize_t S, const target_t* p
+    const Py_ssize_t R, Py_ssize_t W, const Py_ssize_t S, const bint few, const target_t* p
 ) noexcept nogil:
     if W == 4:
-        window_tile(R, 4, S, p)
+        window_tile(R, 4, S, few, p)
     elif W == 3:
-        window_tile(R, 3, S, p)
+        window_tile(R, 3, S, few, p)
     elif W == 2:
-        window_tile(R, 2, S, p)
+        window_tile(R, 2, S, few, p)
     else:
-        window_tile(R, 1, S, p)
+        window_tile(R, 1, S, few, p)
+
+
+cdef inline void tiles_of_rows(
+    Py_ssize_t R, Py_ssize_t W, Py_ssize_t S, const bint few, const target_t* p
+) noexcept nogil:
+    if S == 1 and R == 4 <= TILE_H:
+        tiles_of_width(4, W, 1, few, p)
+    elif S == 1 and R == 2:
+        tiles_of_width(2, W, 1, few, p)
+    elif S == 1:
+        tiles_of_width(1, W, 1, few, p)
+    elif R == 2:
+        tiles_of_width(2, W, 2, few, p)
+    else:
+        tiles_of_width(1, W, 2, few, p)
 
 
 cdef void compute_tile(Py_ssize_t R, Py_ssize_t W, Py_ssize_t S, const target_t* p) noexcept nogil:
-    """Call the tile with constants for its extents and the stride."""
-    if S == 1 and R == 4 <= TILE_H:
-        tiles_of_width(4, W, 1, p)
-    elif S == 1 and R == 2:
-        tiles_of_width(2, W, 1, p)
-    elif S == 1:
-        tiles_of_width(1, W, 1, p)
-    elif R == 2:
-        tiles_of_width(2, W, 2, p)
+    """Call the tile with constants for what it is."""
+    if p.lanes == VL:
+        tiles_of_rows(R, W, S, False, p)
     else:
-        tiles_of_width(1, W, 2, p)
+        tiles_of_rows(R, W, S, True, p)
 
 
 cdef void correlate_windows(
@@ -192,6 +203,7 @@ cdef void correlate_windows(
         target_t p
     p.vectors = vectors * (chunk + 1) // s.chunks - first // VL
     p.channels = min(p.vectors * VL, C - first)
+    p.lanes = min(C, <Py_ssize_t> VL)
     p.pixel, p.out_row, p.ahead_row, p.turned, p.activation = C, s.TW * C, s.SW * C, s.transposed, activation
     p.kernel = kernel + first
     p.bias = bias + first if bias != NULL else NULL
