@@ -19,7 +19,8 @@ cdef extern from "select.h" nogil:
     vf vf_gate(vf gradient, vf y, vf low, vf high) noexcept
 
 cdef enum:
-    AHEAD = 8  # vectors from what is computed to what is fetched, at least, and in a task, at most
+    AHEAD = 8          # vectors from what is computed to what is fetched, at least, and in a task, at most
+    DISTANT = 1 << 18  # floats of source and target that are too many for the caches of a core
 
 cdef struct target_t:
     # The arrays that a tile reads and writes, from its first pixel.
@@ -35,6 +36,7 @@ cdef struct target_t:
     Py_ssize_t out_row
     const float* y             # of out's shape: the gradient is chained; or NULL: the activation is applied
     int activation
+    bint distant               # whether the arrays are too large for the caches of a core
     const float* ahead         # the new pixels that a later tile will meet, to be fetched in time; its rows are
     Py_ssize_t ahead_row       # so many floats apart,
     Py_ssize_t out_ahead       # and its pixels in out and y are so many floats away
@@ -123,7 +125,7 @@ cdef inline void meet_rows(
 
 
 cdef inline void window_tile(
-    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const bint few, const target_t* p
+    const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const bint few, const target_t* place
 ) noexcept nogil:
     """Compute a tile for all channels; the last vector of channels is moved back to end with them."""
     cdef:
@@ -131,6 +133,8 @@ cdef inline void window_tile(
         taps_t k
         vf start, low = vf_zero(), high
         Py_ssize_t v, c, r, j
+        target_t here = place[0]  # a copy that no store can change
+        const target_t* p = &here
     if p.y != NULL:
         high = vf_set1(6 if p.activation == RELU6 else NAN)
     else:
@@ -142,7 +146,8 @@ cdef inline void window_tile(
         for r in range(R):
             for j in range(W):
                 t[r][j] = start
-        fetch_ahead(R, W, S, p, c)
+        if p.distant:
+            fetch_ahead(R, W, S, p, c)
         meet_rows(R, W, S, few, p, c, t, k)
         store_row(p, c, W, few, t[0], low, high)
         if R > 1:
@@ -205,6 +210,7 @@ cdef void correlate_windows(
     p.channels = min(p.vectors * VL, C - first)
     p.lanes = min(C, <Py_ssize_t> VL)
     p.pixel, p.out_row, p.ahead_row, p.turned, p.activation = C, s.TW * C, s.SW * C, s.transposed, activation
+    p.distant = s.g.N * C * (s.SH * s.SW + s.TH * s.TW) > DISTANT
     p.kernel = kernel + first
     p.bias = bias + first if bias != NULL else NULL
     source += n * s.SH * s.SW * C + first
