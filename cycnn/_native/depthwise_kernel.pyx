@@ -16,8 +16,9 @@ order at the end: the bits do not depend on the number of threads.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .depthwise_tiles cimport MOST_ROWS, load_lanes, meet_column, prefetch, store_lanes, strip_t, taps_t
+from .depthwise_tiles cimport MOST_ROWS, meet_column, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
+from .select cimport load_lanes, store_lanes
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport Pixels, ceil_div, check_scratch
 

@@ -11,7 +11,8 @@ outside of the image are left out. Where there are less than a vector of channel
 Calls are written out, for compilers unroll no loops of this size.
 """
 
-from .simd cimport VL, vf, vf_fma, vf_load, vf_load_first, vf_store, vf_store_first
+from .select cimport load_lanes
+from .simd cimport vf, vf_fma
 
 cdef extern from *:
     """
@@ -30,17 +31,6 @@ cdef extern from *:
 ctypedef vf taps_t[3][3]
 ctypedef vf pixels_t[4][4]
 ctypedef vf strip_t[3][7]
-
-
-cdef inline vf load_lanes(const float* p, const bint few, Py_ssize_t lanes) noexcept nogil:
-    return vf_load_first(p, lanes) if few else vf_load(p)
-
-
-cdef inline void store_lanes(float* p, vf value, const bint few, Py_ssize_t lanes) noexcept nogil:
-    if few:
-        vf_store_first(p, value, lanes)
-    else:
-        vf_store(p, value)
 
 
 # --- tiles -----------------------------------------------------------------------------------------

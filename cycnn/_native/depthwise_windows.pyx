@@ -9,14 +9,11 @@ are pixels. The epilogue of the commonest activations, and of their derivatives,
 from libc.math cimport INFINITY, NAN
 
 from .activations cimport LINEAR, RELU, RELU6
-from .depthwise_tiles cimport TILE_H, TILE_W, load_lanes, meet_row, pixels_t, prefetch, store_lanes, taps_t
+from .depthwise_tiles cimport TILE_H, TILE_W, meet_row, pixels_t, prefetch, taps_t
+from .select cimport load_lanes, store_lanes, vf_clip, vf_gate
 from .simd cimport VL, vf, vf_set1, vf_zero
 from .sliding cimport finish_row, sliding_t
 from .tiles cimport ceil_div
-
-cdef extern from "select.h" nogil:
-    vf vf_clip(vf z, vf low, vf high) noexcept
-    vf vf_gate(vf gradient, vf y, vf low, vf high) noexcept
 
 cdef enum:
     AHEAD = 8          # vectors from what is computed to what is fetched, at least, and in a task, at most

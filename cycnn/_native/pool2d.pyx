@@ -10,7 +10,8 @@ any number. `index` keeps kh * KW + kw of the maximum. A window without a real p
 Images are N x IH x IW x C, outputs N x OH x OW x C. The result is written once and in order: the pixels of each window
 are gathered.
 
-The innermost loops are over blocks of channels whose size is a constant, so that the compiler makes whole vectors of
+Maxima of float32 with one-byte indices are whole vectors of channels in registers, each with its index. The other
+innermost loops are over blocks of channels whose size is a constant, so that the compiler makes whole vectors of
 them. Where C is no multiple of it, the last block is moved back to end at C; where C is smaller, a block runs on into
 the next pixel, which is written later. Only where that would leave the task's rows or an array, exactly C channels are
 done.
@@ -22,6 +23,10 @@ from libc.stdint cimport int32_t, uint8_t
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport real_t
 from .geometry cimport geometry_t, patch, patch_t, read_geometry, real_taps
+from .select cimport (
+    load_lanes, store_lanes, vf_any_nan, vf_larger, vi, vi_set1, vi_store_bytes, vi_store_first_bytes, vi_where_equal,
+)
+from .simd cimport VL, vf, vf_add, vf_zero
 
 cdef enum:
     TASK = 16384  # numbers that a task reads, about
@@ -70,6 +75,57 @@ cdef inline void _max_block(
             index[c] = <index_t> found[c]
 
 
+cdef inline bint _max_vector(
+    const float* x,  # IN: the first pixel of the patch
+    const patch_t* p, Py_ssize_t C, int position, Py_ssize_t KW,
+    float* out,      # OUT (VL,) or (C,)
+    uint8_t* index,  # OUT likewise, or NULL
+    const bint few
+) noexcept nogil:
+    """Take the maxima of a vector of channels, or do nothing and return False: where there may be a NaN.
+
+    First the maxima, then the first pixel that is equal: so no comparison waits for another.
+    """
+    cdef:
+        vf best = load_lanes(x, few, C), total = vf_zero(), value
+        vi found = vi_set1(position)
+        Py_ssize_t row, column
+    for row in range(p.rows):
+        for column in range(p.columns):
+            value = load_lanes(x + row * p.row + column * C, few, C)
+            best = vf_larger(value, best)
+            total = vf_add(total, value)
+    if vf_any_nan(total):  # also +inf - inf
+        return False
+    store_lanes(out, best, few, C)
+    if index != NULL:
+        for row in range(p.rows - 1, -1, -1):
+            for column in range(p.columns - 1, -1, -1):
+                value = load_lanes(x + row * p.row + column * C, few, C)
+                found = vi_where_equal(value, best, vi_set1(<int> (position + row * KW + column)), found)
+        if few:
+            vi_store_first_bytes(index, found, C)
+        else:
+            vi_store_bytes(index, found)
+    return True
+
+
+cdef inline void _max_vectors(
+    const float* x, const patch_t* p, Py_ssize_t C, int32_t position, int32_t KW, float* out, uint8_t* index, bint keep
+) noexcept nogil:
+    """Take the maxima of a patch, for all C channels."""
+    cdef Py_ssize_t c = 0
+    cdef bint done
+    while c < C:
+        if C < VL:
+            done = p.rows > 0 and _max_vector(x, p, C, position, KW, out, index if keep else NULL, True)
+        else:
+            done = p.rows > 0 and _max_vector(x + c, p, C, position, KW, out + c, index + c if keep else NULL, False)
+        if not done:
+            _max_block(x + c, p[0], C, position, KW, out + c, index + c, keep, min(C, <Py_ssize_t> VL))
+        c = next_block(c, C, VL)
+
+
 cdef inline void _average_block(
     const real_t* x,  # IN: the first pixel of the patch
     patch_t p, Py_ssize_t C,
@@ -111,6 +167,10 @@ cdef inline void _forward_rows(
             p = patch(n, g.IH, g.IW, C, top + kh, top + kh_stop, left + kw, left + kw_stop)
             position = <int32_t> (kh * g.KW + kw)
             c = 0
+            if real_t is float and index_t is uint8_t:
+                if not average:
+                    _max_vectors(x + p.start, &p, C, position, KW, out + o, index + o, keep)
+                    c = C
             while c < C:
                 if p.last + c <= x_end and o + c <= out_end:
                     if average:
@@ -178,7 +238,7 @@ cdef class MaxPool2DForward(PoolingForward):
     def __init__(self, Buffer x, Buffer out, Buffer index, window):
         self.x, self.out, self.index = x, out, index
         self.divide(x, out, window, x.shape[0] * out.shape[1])
-        narrow = index is not None and index.dtype == "uint8"
+        narrow = index is None or index.dtype == "uint8"
         if x.dtype == "float32" and narrow:
             self.loop = <forward_loop> _max_forward[float, uint8_t]
         elif x.dtype == "float32":

@@ -8,13 +8,16 @@ a window is spread over its pixels where windows do not overlap; where they do, 
 gathered, in row-major order.
 """
 
+from libc.math cimport NAN
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer
-from .activations cimport LINEAR, activation_code, chain_activation, real_t
+from .activations cimport LINEAR, RELU, RELU6, activation_code, chain_activation, real_t
 from .geometry cimport cover, geometry_t, patch, patch_t, real_taps
 from .pool2d cimport AVERAGE_LANES, MAX_LANES, Pooling, index_t, next_block
+from .select cimport load_lanes, store_lanes, vf_gate, vf_where_equal, vi, vi_load_bytes, vi_load_first_bytes, vi_set1
+from .simd cimport VL, vf, vf_add, vf_set1, vf_zero
 
 # Each loop exists for every pair of types; a step calls the one for its buffers through a pointer. It computes the
 # rows first..stop-1 of all rows of the array that is written, over all images.
@@ -22,6 +25,11 @@ ctypedef void (*backward_loop)(
     const geometry_t* g, const void* dout, const void* index, const void* y, void* dx, int activation,
     Py_ssize_t first, Py_ssize_t stop
 ) noexcept nogil
+
+
+cdef inline bint simple(int activation) noexcept nogil:
+    """Tell whether a derivative is 0 or 1, so that it can be applied to each share."""
+    return activation == LINEAR or activation == RELU or activation == RELU6
 
 
 cdef inline void _spread_block(
@@ -55,6 +63,29 @@ cdef inline void _spread_block(
                 dx[pixel * C + c] = value if found[c] == here else 0
 
 
+cdef inline void _spread_vectors(
+    const float* dout,     # IN (C,)
+    const uint8_t* index,  # IN (C,), as is y
+    const float* y,        # IN (C,)
+    Py_ssize_t position, Py_ssize_t pixels, Py_ssize_t C,
+    float* dx,             # OUT: the first of so many pixels
+    int activation, const bint few
+) noexcept nogil:
+    """Give one row of pixels of a window its share of a maximum's gradient; `few`: C < VL channels."""
+    cdef:
+        vf gradient, zero = vf_zero(), high = vf_set1(6 if activation == RELU6 else NAN)
+        vi found
+        Py_ssize_t pixel, c = 0
+    while c < C:
+        gradient = load_lanes(dout + c, few, C)
+        if activation != LINEAR:
+            gradient = vf_gate(gradient, load_lanes(y + c, few, C), zero, high)
+        found = vi_load_first_bytes(index, C) if few else vi_load_bytes(index + c)
+        for pixel in range(pixels):
+            store_lanes(dx + pixel * C + c, vf_where_equal(gradient, found, vi_set1(<int> (position + pixel))), few, C)
+        c = next_block(c, C, VL)
+
+
 cdef inline void _spread_rows(
     const geometry_t* g, const real_t* dout, const index_t* index, const real_t* y, real_t* dx, int activation,
     bint average, Py_ssize_t lanes, Py_ssize_t first, Py_ssize_t stop
@@ -81,6 +112,13 @@ cdef inline void _spread_rows(
             position = kh * g.KW + kw
             count = (kh_stop - kh_first) * (kw_stop - kw)
             c = 0
+            if real_t is float and index_t is uint8_t:
+                if not average and simple(activation):
+                    if C < VL:
+                        _spread_vectors(dout + o, index + o, y + o, position, kw_stop - kw, C, dx + i, activation, True)
+                    else:
+                        _spread_vectors(dout + o, index + o, y + o, position, kw_stop - kw, C, dx + i, activation, False)
+                    c = C
             while c < C:
                 if o + c <= out_end and i + (kw_stop - kw - 1) * C + c <= dx_end:
                     _spread_block(dout + o + c, index + o + c, y + o + c,
@@ -139,6 +177,35 @@ cdef inline void _gather_block(
         dx[c] = total[c]
 
 
+cdef inline void _gather_vectors(
+    const geometry_t* g,
+    const float* dout,     # IN: the first output of the patch, as are index and y
+    const uint8_t* index,  # IN
+    const float* y,        # IN
+    patch_t p, Py_ssize_t position,
+    float* dx,             # OUT (C,)
+    int activation, const bint few
+) noexcept nogil:
+    """Sum up the gradient of a pixel, at `position` in the first window of a patch of them; `few`: C < VL channels."""
+    cdef:
+        vf total, share, zero = vf_zero(), high = vf_set1(6 if activation == RELU6 else NAN)
+        vi found
+        Py_ssize_t row, column, o, c = 0, C = g.IC
+    while c < C:
+        total = vf_zero()
+        for row in range(p.rows):
+            for column in range(p.columns):
+                o = row * p.row + column * C + c
+                found = vi_load_first_bytes(index + o, C) if few else vi_load_bytes(index + o)
+                share = load_lanes(dout + o, few, C)
+                if activation != LINEAR:
+                    share = vf_gate(share, load_lanes(y + o, few, C), zero, high)
+                total = vf_add(total, vf_where_equal(
+                    share, found, vi_set1(<int> (position - row * g.stride_h * g.KW - column * g.stride_w))))
+        store_lanes(dx + c, total, few, C)
+        c = next_block(c, C, VL)
+
+
 cdef inline void _gather_rows(
     const geometry_t* g, const real_t* dout, const index_t* index, const real_t* y, real_t* dx, int activation,
     bint average, Py_ssize_t lanes, Py_ssize_t first, Py_ssize_t stop
@@ -159,6 +226,13 @@ cdef inline void _gather_rows(
             p = patch(r // g.IH, g.OH, g.OW, C, oh, oh_stop, ow, ow_stop)
             position = (ih - top) * g.KW + iw - left
             c, o = 0, p.start
+            if real_t is float and index_t is uint8_t:
+                if not average and simple(activation):
+                    if C < VL:
+                        _gather_vectors(g, dout + o, index + o, y + o, p, position, dx + i, activation, True)
+                    else:
+                        _gather_vectors(g, dout + o, index + o, y + o, p, position, dx + i, activation, False)
+                    c = C
             while c < C:
                 if p.last + c <= out_end and i + c <= dx_end:
                     _gather_block(g, dout + o + c, index + o + c, y + o + c,
