@@ -21,9 +21,10 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport LINEAR, RELU, RELU6, activate, activation_code, chain_activation
+from .activations cimport RELU, RELU6, activation_code
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
+from .epilogue cimport fetch_row, finish_row
 from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, check_scratch, copy_patch
@@ -97,20 +98,6 @@ cdef double cost(const Correlation* c) noexcept nogil:
     return 2.0 * c.N * c.OH * c.OW * c.groups * c.OC * max(c.KH * c.KW * c.C, 1)
 
 
-cdef void finish_row(
-    int activation, const float* y, float* out, Py_ssize_t pixels, Py_ssize_t pixel, Py_ssize_t channels,
-) noexcept nogil:
-    """Apply the epilogue to some channels of a row of pixels, `pixel` apart, while they are in the cache."""
-    cdef Py_ssize_t i
-    if pixel == channels:  # nothing between the pixels: one long loop
-        pixels, channels = 1, pixels * channels
-    for i in range(pixels):
-        if y != NULL:
-            chain_activation(activation, y + i * pixel, out + i * pixel, channels)
-        else:
-            activate(activation, out + i * pixel, channels)
-
-
 cdef void list_runs(const Correlation* c, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts) noexcept nogil:
     """Find where the runs of a window start, in a source whose rows and pixels are so many floats apart."""
     cdef Py_ssize_t kh, kw, channel
@@ -152,13 +139,10 @@ cdef void correlate_row(
 
 
 cdef void correlate_block(
-    const Correlation* c, const float* x, const float* bias, float* out, const float* y, int activation,
-    Py_ssize_t task, float* patch,
+    const Correlation* c, const float* x, const float* bias, const float* residual, float* out, const float* y,
+    int activation, Py_ssize_t task, float* patch,
 ) noexcept nogil:
-    """Compute one block of one image's output for some panels of one group of channels.
-
-    The epilogue applies the activation or, with the output `y` of the layer before, multiplies by its derivative.
-    """
+    """Compute one block of one image's output for some panels of one group of channels."""
     cdef:
         Py_ssize_t bundle = task % c.bundles, g = task // c.bundles % c.groups, block = task // (c.bundles * c.groups)
         Py_ssize_t n = block // (c.blocks_h * c.blocks_w), oh = block // c.blocks_w % c.blocks_h * c.block_h
@@ -186,7 +170,8 @@ cdef void correlate_block(
     else:
         source_row = 0
     list_runs(c, source_row, pixel, starts)
-    epilogue.bias, epilogue.clamps = panel_bias, y == NULL and (activation == RELU or activation == RELU6)
+    epilogue.bias = panel_bias
+    epilogue.clamps = y == residual == NULL and (activation == RELU or activation == RELU6)
     epilogue.low, epilogue.high = 0, 6 if activation == RELU6 else INFINITY
     for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
@@ -196,12 +181,17 @@ cdef void correlate_block(
             panel_bias[i] = bias[oc + i] if bias != NULL and i < channels else 0
         for r in range(rows):
             place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
+            fetch_row(y + place if y != NULL else NULL, columns, c.out_pixel, channels)
+            fetch_row(residual + place if residual != NULL else NULL, columns, c.out_pixel, channels)
             correlate_row(
                 c, source + r * c.stride_h * source_row, source_row, pixel, starts, top + r * c.stride_h, panel,
                 &epilogue, out + place, columns, channels,
             )
-            if activation != LINEAR and not epilogue.clamps:
-                finish_row(activation, y + place if y != NULL else NULL, out + place, columns, c.out_pixel, channels)
+            if not epilogue.clamps:
+                finish_row(
+                    activation, residual + place if residual != NULL else NULL, y + place if y != NULL else NULL,
+                    out + place, columns, c.out_pixel, channels,
+                )
 
 
 cdef class Correlations(Step):
@@ -212,6 +202,7 @@ cdef class Correlations(Step):
         Buffer bias    # IN  (OC,) or None
         Buffer target  # OUT
         Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
+        Buffer added   # IN  of the target's shape: is added before; or None
         tuple packed
         Correlation* phases
         Py_ssize_t count, tasks
@@ -252,7 +243,8 @@ cdef class Correlations(Step):
             p += 1
         correlate_block(
             &self.phases[p], <const float*> self.source.data,
-            <const float*> self.bias.data if self.bias is not None else NULL, <float*> self.target.data,
+            <const float*> self.bias.data if self.bias is not None else NULL,
+            <const float*> self.added.data if self.added is not None else NULL, <float*> self.target.data,
             <const float*> self.y.data if self.y is not None else NULL, self.activation, i, <float*> scratch,
         )
 
@@ -280,6 +272,15 @@ cdef class Conv2DForward(Correlations):
         c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
         c.out_row, c.out_image = c.OW * c.out_pixel, c.OH * c.OW * c.out_pixel
         self._add(packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False, False, groups))
+
+    @property
+    def residual(self):
+        """What is added to the output before the activation: a Buffer of its shape, or None."""
+        return self.added
+
+    @residual.setter
+    def residual(self, Buffer residual):
+        self.added = residual
 
 
 cdef class Transposed(Correlations):
