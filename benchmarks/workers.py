@@ -113,8 +113,9 @@ class Worker:
         *,
         tuned: bool = True,
     ) -> None:
-        command = [sys.executable, "-m", "benchmarks.workers", library, network, str(threads), weights_file]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **LIMITS.get(isa or "", {})}
+        command = [sys.executable, "-P", "-m", "benchmarks.workers", library, network, str(threads), weights_file]
+        found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same cycnn as here, installed or not
+        environment = {**os.environ, **found, "OMP_NUM_THREADS": str(threads), **LIMITS.get(isa or "", {})}
         if tuned:
             environment |= TUNED
         pipe = subprocess.PIPE

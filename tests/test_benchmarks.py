@@ -2,10 +2,14 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.append(str(Path(__file__).parent.parent))  # at the end: an installed cycnn is found before the checkout's
+pytest.importorskip("benchmarks", reason="the benchmarks are not beside the tests")
 from benchmarks import layers, memory, networks, scaling, zoo
 from benchmarks.libraries import LIBRARIES
 from benchmarks.libraries.keras_api import Subject
