@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.libraries import LIBRARIES
-from benchmarks.workers import Worker
+from benchmarks.workers import Worker, surroundings
 from benchmarks.zoo import NETWORKS
 from cycnn import _native
 
@@ -28,8 +28,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 def imported(package: str) -> int:
     """Return the peak bytes of a process that only imports a package."""
-    done = subprocess.run([sys.executable, "-c", IMPORT, package], check=True, capture_output=True, text=True)
-    return int(done.stdout.split()[-1])
+    command = [sys.executable, "-P", "-c", IMPORT, package]
+    return int(subprocess.check_output(command, env=surroundings(), text=True).split()[-1])
 
 
 def trained(library: str, network: str, threads: int, steps: int, weights_file: str) -> int:

@@ -100,6 +100,11 @@ class Work:
         return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
+def surroundings() -> dict[str, str]:
+    """Return the environment in which `python -P` finds the same packages as this process, installed or not."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 class Worker:
     """A library's process, as seen from the one that compares."""
 
@@ -114,8 +119,7 @@ class Worker:
         tuned: bool = True,
     ) -> None:
         command = [sys.executable, "-P", "-m", "benchmarks.workers", library, network, str(threads), weights_file]
-        found = {"PYTHONPATH": os.pathsep.join(sys.path)}  # the same cycnn as here, installed or not
-        environment = {**os.environ, **found, "OMP_NUM_THREADS": str(threads), **LIMITS.get(isa or "", {})}
+        environment = surroundings() | {"OMP_NUM_THREADS": str(threads)} | LIMITS.get(isa or "", {})
         if tuned:
             environment |= TUNED
         pipe = subprocess.PIPE

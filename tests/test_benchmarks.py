@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cycnn
+
 sys.path.append(str(Path(__file__).parent.parent))  # at the end: an installed cycnn is found before the checkout's
 pytest.importorskip("benchmarks", reason="the benchmarks are not beside the tests")
 from benchmarks import layers, memory, networks, scaling, zoo
@@ -23,6 +25,13 @@ PARAMETERS = {
     "mobilenet_100": 4_231_976,
     "resnet18": 11_689_512,
 }  # as published, where they are
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = cycnn.get_num_threads()
+    yield
+    cycnn.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", zoo.NETWORKS)
