@@ -17,7 +17,8 @@ from cycnn import Input, Sequential, files, layers, ops
 from cycnn._native import Buffer, Memory
 
 SETUP = (
-    "import os, resource, safetensors.numpy, signal, sys, numpy as np, cycnn\nfrom cycnn import Input, Sequential, layers\n"
+    "import os, resource, signal, sys, numpy as np, cycnn\nfrom cycnn import Input, Sequential, layers\n"
+    "import safetensors.numpy  # now: a user without rights may not find it later\n"
     "cycnn.utils.set_random_seed(0)\n"
     "m = Sequential([Input((32, 32, 3)), layers.Conv2D(64, 3, padding='same'), layers.Flatten(), layers.Dense(2)])\n"
     "m.compile('adam', 'mse')\n"
