@@ -7,18 +7,19 @@ of `Constraint`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import identifiers, validation
+from .identifiers import Configured
 from .validation import message, received
 
 _EPSILON = 1e-7  # Keras's, beside norms that are divided by
 
 
-class Constraint:
+class Constraint(Configured):
     """Base of all constraints.
 
     A subclass overrides `__call__`, and lists its constructor's arguments in `arguments`, which it stores under the
@@ -33,23 +34,12 @@ class Constraint:
     array([0.5, 1. ])
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()
-
     def __call__(self, w: NDArray[Any]) -> NDArray[Any]:
         """Return what the parameter is to become; by default what it is."""
         return w
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments as plain JSON values."""
-        return {name: getattr(self, name) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the constraint that `get_config` described."""
-        return cls(**config)
-
     def _number(self, name: str, value: object, high: float = np.inf) -> float:
-        return validation.number(type(self).__name__, name, value, 0, high)
+        return validation.number(self.owner, name, value, 0, high)
 
     def _axis(self, value: object) -> int | list[int]:
         """Return one axis, or a list of them."""
@@ -57,7 +47,7 @@ class Constraint:
         for axis in axes:
             if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
                 rule = "be an int or a list of ints"
-                raise TypeError(message(type(self).__name__, "axis", rule, received("axis", value)))
+                raise TypeError(message(self.owner, "axis", rule, received("axis", value)))
         ints = [int(axis) for axis in axes]
         return ints if isinstance(value, (list, tuple)) else ints[0]
 
@@ -174,25 +164,10 @@ class UnitNorm(Constraint):
         return result
 
 
-_BY_NAME: dict[str, type[Constraint]] = {
-    "MaxNorm": MaxNorm,
-    "MinMaxNorm": MinMaxNorm,
-    "NonNeg": NonNeg,
-    "UnitNorm": UnitNorm,
-    "max_norm": MaxNorm,
-    "min_max_norm": MinMaxNorm,
-    "non_neg": NonNeg,
-    "unit_norm": UnitNorm,
-}
+_BY_NAME: dict[str, type[Constraint]] = identifiers.names(MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
 
 
-def get(
-    identifier: object,
-    *,
-    owner: str = "constraints.get",
-    name: str = "identifier",
-    custom_objects: Mapping[str, type[Constraint]] | None = None,
-) -> Constraint | None:
+def get(identifier: object, *, owner: str = "constraints.get", name: str = "identifier") -> Constraint | None:
     """Return the constraint that `identifier` stands for; None for None.
 
     Parameters
@@ -201,8 +176,6 @@ def get(
         A name such as "max_norm", a dict as `serialize` returns it, or a constraint.
     owner, name : str
         What an error message names: the layer and its argument.
-    custom_objects : dict, optional
-        Further classes by name.
 
     Examples
     --------
@@ -211,9 +184,7 @@ def get(
     """
     if identifier is None:
         return None
-    return identifiers.resolve(
-        identifier, Constraint, _BY_NAME, owner=owner, name=name, what="a constraint", custom_objects=custom_objects
-    )
+    return identifiers.resolve(identifier, Constraint, _BY_NAME, owner=owner, name=name, what="a constraint")
 
 
 def serialize(constraint: object) -> dict[str, Any]:
@@ -230,11 +201,12 @@ def serialize(constraint: object) -> dict[str, Any]:
 def deserialize(
     config: dict[str, Any], custom_objects: Mapping[str, type[Constraint]] | None = None
 ) -> Constraint | None:
-    """Return the constraint that `serialize` described.
+    """Return the constraint that `serialize` described; `custom_objects` are further classes by name.
 
     Examples
     --------
     >>> deserialize({"class_name": "MaxNorm", "config": {"max_value": 3}}).max_value
     3.0
     """
-    return get(config, owner="constraints.deserialize", name="config", custom_objects=custom_objects)
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="constraints.deserialize", name="config")

@@ -16,11 +16,12 @@ from .adapters import Batch
 from .callbacks import Callback, CallbackList, History
 from .feeding import first_batch
 from .interrupts import AtomicStep
-from .layers.base import Layer, Shape
+from .layers.base import Layer
 from .meter import Meter, Objective
 from .program.lowered import NotFinite
 from .programs import Programs, piece
 from .randomness import default_rng
+from .shapes import Shape
 from .sources import Source
 from .variable import Variable
 

@@ -9,14 +9,14 @@ both types start from the same numbers.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from . import validation
+from . import identifiers, validation
+from .identifiers import Configured
 from .randomness import default_rng
 from .validation import message, received
 
@@ -27,14 +27,12 @@ if TYPE_CHECKING:
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 
-class Initializer:
+class Initializer(Configured):
     """Base of all initializers: a function from a shape to an array, with a configuration.
 
     A subclass makes its values in `__call__` and lists its constructor's arguments in `arguments`,
     which it stores under the same names.
     """
-
-    arguments: ClassVar[tuple[str, ...]] = ()
 
     def __call__(
         self, shape: Sequence[int], dtype: DTypeLike = "float32", rng: Generator | None = None
@@ -57,15 +55,6 @@ class Initializer:
             A new array of that shape and type.
         """
         raise NotImplementedError
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments as plain JSON values."""
-        return {name: getattr(self, name) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the initializer that `get_config` described."""
-        return cls(**config)
 
 
 class Constant(Initializer):
@@ -299,22 +288,11 @@ def _truncated_normal(shape: tuple[int, ...], rng: Generator) -> NDArray[np.floa
     return values.reshape(shape)
 
 
-def _snake_case(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-# fmt: off
-_CLASSES: tuple[type[Initializer], ...] = (
+_BY_NAME: dict[str, type[Initializer]] = identifiers.names(
     Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform,
     Ones, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,
-)
-# fmt: on
-_ALIASES = {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
-_BY_NAME: dict[str, type[Initializer]] = {
-    **{_snake_case(cls.__name__): cls for cls in _CLASSES},
-    **{cls.__name__: cls for cls in _CLASSES},
-    **_ALIASES,
-}
+    normal=RandomNormal, one=Ones, uniform=RandomUniform, zero=Zeros,
+)  # fmt: skip
 
 
 def get(
@@ -341,29 +319,11 @@ def get(
     >>> get("zeros")((2,))
     array([0., 0.], dtype=float32)
     """
-    config: dict[str, Any] = {}
-    class_name = identifier
-    if isinstance(identifier, dict):
-        class_name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if isinstance(class_name, str):
-        if class_name not in _BY_NAME:
-            rule = "be one of " + ", ".join(_snake_case(cls.__name__) for cls in _CLASSES)
-            what = validation.received(name, identifier)
-            raise ValueError(validation.message(owner, name, rule, what))
-        return _BY_NAME[class_name].from_config(config)
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if not callable(identifier):
-        rule = "be the name of an initializer, its configuration, or an initializer"
-        what = validation.received(name, identifier)
-        raise TypeError(validation.message(owner, name, rule, what))
-    return identifier
+    if callable(identifier) and not isinstance(identifier, type):
+        return identifier
+    return identifiers.resolve(identifier, Initializer, _BY_NAME, owner=owner, name=name, what="an initializer")
 
 
 def serialize(initializer: object) -> dict[str, Any]:
     """Return the class and the arguments of an initializer as plain JSON values, for `get`."""
-    if not isinstance(initializer, Initializer):
-        what = validation.received("initializer", initializer)
-        rule = "be an Initializer to be saved"
-        raise TypeError(validation.message("initializers.serialize", "initializer", rule, what))
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return identifiers.serialized("initializers.serialize", "initializer", initializer, Initializer, "an Initializer")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import validation
-from .validation import message, received
+from . import identifiers, validation
+from .identifiers import Configured
 
 
-class Regularizer:
+class Regularizer(Configured):
     """Base of all regularizers: ``l1 * sum |x| + l2 * sum x**2``."""
 
-    arguments: ClassVar[tuple[str, ...]] = ()
     l1: float
     l2: float
 
@@ -22,15 +21,6 @@ class Regularizer:
         """Return the penalty of an array."""
         array = np.asarray(x, np.float64)
         return float(self.l1 * np.abs(array).sum() + self.l2 * np.square(array).sum())
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments as plain JSON values."""
-        return {name: getattr(self, name) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the regularizer that `get_config` described."""
-        return cls(**config)
 
 
 class L1L2(Regularizer):
@@ -50,8 +40,8 @@ class L1L2(Regularizer):
     arguments = ("l1", "l2")
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1 = validation.number("L1L2", "l1", l1 or 0.0, 0)
-        self.l2 = validation.number("L1L2", "l2", l2 or 0.0, 0)
+        self.l1 = validation.number(self.owner, "l1", l1 or 0.0, 0)
+        self.l2 = validation.number(self.owner, "l2", l2 or 0.0, 0)
 
 
 class L1(Regularizer):
@@ -72,7 +62,7 @@ class L1(Regularizer):
     l2 = 0.0
 
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = validation.number("L1", "l1", l1, 0)
+        self.l1 = validation.number(self.owner, "l1", l1, 0)
 
 
 class L2(Regularizer):
@@ -93,16 +83,10 @@ class L2(Regularizer):
     l1 = 0.0
 
     def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = validation.number("L2", "l2", l2, 0)
+        self.l2 = validation.number(self.owner, "l2", l2, 0)
 
 
-_CLASSES: dict[str, type[Regularizer]] = {"L1": L1, "L1L2": L1L2, "L2": L2}
-_BY_NAME = _CLASSES | {"l1": L1, "l1_l2": L1L2, "l2": L2}
-
-
-def serialize(regularizer: Regularizer) -> dict[str, Any]:
-    """Return the class and the arguments of a regularizer as plain JSON values, for `get`."""
-    return {"class_name": type(regularizer).__name__, "config": regularizer.get_config()}
+_BY_NAME: dict[str, type[Regularizer]] = {"l1": L1, "l1_l2": L1L2, "l2": L2, "L1": L1, "L1L2": L1L2, "L2": L2}
 
 
 def get(identifier: object, *, owner: str = "regularizers.get", name: str = "identifier") -> Regularizer | None:
@@ -113,14 +97,11 @@ def get(identifier: object, *, owner: str = "regularizers.get", name: str = "ide
     >>> get("l2").get_config()
     {'l2': 0.01}
     """
-    if identifier is None or isinstance(identifier, Regularizer):
-        return identifier
-    config: dict[str, Any] = {}
-    class_name = identifier
-    if isinstance(identifier, dict) and {"class_name", "config"} <= set(identifier):  # Keras writes a module too
-        class_name, config = identifier["class_name"], identifier["config"]
-    if isinstance(class_name, str) and class_name in _BY_NAME:
-        return _BY_NAME[class_name].from_config(config)
-    rule = "be a Regularizer, None or one of " + ", ".join(_BY_NAME)
-    kind = ValueError if isinstance(identifier, str) else TypeError
-    raise kind(message(owner, name, rule, received(name, identifier)))
+    if identifier is None:
+        return None
+    return identifiers.resolve(identifier, Regularizer, _BY_NAME, owner=owner, name=name, what="a regularizer")
+
+
+def serialize(regularizer: object) -> dict[str, Any]:
+    """Return the class and the arguments of a regularizer as plain JSON values, for `get`."""
+    return identifiers.serialized("regularizers.serialize", "regularizer", regularizer, Regularizer, "a Regularizer")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import files, layers, losses, metrics, optimizers
+from . import files, identifiers, layers, losses, metrics, optimizers
 from .validation import message, received
 from .variable import limited_weights
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .models import Model
 
 Path = str | os.PathLike[str]
+__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+
 _KINDS: dict[str, Any] = {"loss": losses, "metric": metrics}
 
 
@@ -54,7 +56,7 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
     ----------
     path : path
     custom_objects : dict of str to class, optional
-        Layers, losses, metrics and optimizers of one's own, by the names of their classes.
+        Classes of one's own by their names: layers, losses, metrics, optimizers, initializers, constraints.
     compile : bool
         Whether to compile the model as it was, True by default.
 
@@ -68,10 +70,11 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
     arrays, description = files.read(path)
     try:
         weights = _group(arrays, "weights/")
-        with limited_weights(sum(array.size for array in weights.values())):
-            model = layers.deserialize(description["model"], custom_objects)
-        if compile and description["compiled"]:
-            _compile(model, description["compiled"], custom_objects)
+        with identifiers.custom_objects(custom_objects):
+            with limited_weights(sum(array.size for array in weights.values())):
+                model = layers.deserialize(description["model"])
+            if compile and description["compiled"]:
+                _compile(model, description["compiled"])
         restore(model, arrays, description)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         rule = "describe a model that this version of cycnn can make"
@@ -173,24 +176,22 @@ def _plain(name: str, value: Any) -> Any:
         return {key: _plain(name, each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(name, each) for each in value]
-    kind = "loss" if name == "loss" else "metric"
-    if not hasattr(value, "get_config"):
+    value = value() if isinstance(value, type) else value
+    if not isinstance(value, (losses.Loss, metrics.Metric)):
         raise TypeError(message("save", name, "be an object or a name, to be saved", received(name, value)))
-    return {"kind": kind, "object": _KINDS[kind].serialize(value)}
+    kind = "loss" if isinstance(value, losses.Loss) else "metric"
+    return {"kind": kind, "object": identifiers.configuration(value)}
 
 
-def _made(value: Any, custom_objects: dict[str, Any] | None) -> Any:
+def _made(value: Any) -> Any:
     """Return what `_plain` has described."""
     if isinstance(value, dict) and set(value) == {"kind", "object"}:
-        return _KINDS[value["kind"]].deserialize(value["object"], custom_objects)
+        return _KINDS[value["kind"]].deserialize(value["object"])
     if isinstance(value, dict):
-        return {key: _made(each, custom_objects) for key, each in value.items()}
-    return [_made(each, custom_objects) for each in value] if isinstance(value, list) else value
+        return {key: _made(each) for key, each in value.items()}
+    return [_made(each) for each in value] if isinstance(value, list) else value
 
 
-def _compile(model: Any, compiled: dict[str, Any], custom_objects: dict[str, Any] | None) -> None:
-    optimizer = optimizers.deserialize(compiled["optimizer"], custom_objects)
-    model.compile(optimizer, **{name: _made(compiled[name], custom_objects) for name in model.compile_arguments})
-
-
-__all__ = ["load_model", "load_weights", "save_model", "save_weights"]
+def _compile(model: Any, compiled: dict[str, Any]) -> None:
+    optimizer = optimizers.deserialize(compiled["optimizer"])
+    model.compile(optimizer, **{name: _made(compiled[name]) for name in model.compile_arguments})

@@ -23,9 +23,12 @@ Arguments arrive here coerced by `cycnn.validation`; what is checked is how they
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from .validation import Padding, Pair, message, received
+
+# Of what layers are drawn with: the first extent, the batch, may be None.
+Shape: TypeAlias = tuple[Any, ...]
 
 # The bytes of the largest float64 array then still fit into a signed 64-bit integer.
 _MAX_ELEMENTS = 2**59

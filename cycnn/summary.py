@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .layers.base import Shape
+from .shapes import Shape
 
 if TYPE_CHECKING:
     from .layers import Layer

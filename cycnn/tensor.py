@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .validation import message
 
 if TYPE_CHECKING:
-    from .layers.base import Layer, Shape
+    from .layers.base import Layer
+    from .shapes import Shape
 
 
 class Call:

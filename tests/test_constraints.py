@@ -41,7 +41,7 @@ def test_configurations_give_the_constraint_back(constraint):
 def test_names_and_errors():
     assert constraints.get(None) is None
     assert constraints.get("max_norm").max_value == constraints.get("MaxNorm").max_value == 2
-    with pytest.raises(ValueError, match="identifier` must be one of MaxNorm, MinMaxNorm, NonNeg, UnitNorm"):
+    with pytest.raises(ValueError, match="identifier` must be one of max_norm, min_max_norm, non_neg, unit_norm"):
         constraints.get("small")
     with pytest.raises(TypeError, match="MaxNorm: `axis` must be an int or a list of ints"):
         constraints.MaxNorm(axis="rows")

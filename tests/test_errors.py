@@ -108,7 +108,7 @@ CASES = [
     ('layers.Conv2D(8, 3, lora_rank=4)', TypeError,
      "Conv2D: `lora_rank` must be left out, for the layer has no such argument. Received: lora_rank=4."),
     ('layers.Conv2D(8, 3, kernel_regularizer="l3")', ValueError,
-     "Conv2D: `kernel_regularizer` must be a Regularizer, None or one of L1, L1L2, L2, l1, l1_l2, l2. "
+     "Conv2D: `kernel_regularizer` must be one of l1, l1_l2, l2. "
      "Received: kernel_regularizer='l3'."),
     ("layers.Conv1D(8, (3, 3))", ValueError,
      "Conv1D: `kernel_size` must be a positive int. Received: kernel_size=(3, 3)."),
@@ -320,7 +320,7 @@ CASES = [
      "mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky. "
      "Received: loss='nonsense'."),
     ('model.compile("sgd", 3)', TypeError,
-     "compile: `loss` must be the name of a loss or a Loss. Received: loss=3."),
+     "compile: `loss` must be the name of a loss, its configuration, or a loss. Received: loss=3."),
     ('model.compile("sgd", "mse", metrics="accuracy")', TypeError,
      "compile: `metrics` must be a list of names of metrics and Metric objects. "
      "Received: metrics='accuracy'."),

@@ -123,7 +123,7 @@ def test_default_names():
         (
             lambda: losses.get(lambda y, x: 0),
             TypeError,
-            "losses.get: `identifier` must be the name of a loss or a Loss.",
+            "losses.get: `identifier` must be the name of a loss, its configuration, or a loss. Received: identifier=",
         ),
         (
             lambda: losses.SparseCategoricalCrossentropy(ignore_class=-1)([0, -2], [[0.5, 0.5], [0.5, 0.5]]),

@@ -75,8 +75,8 @@ def test_gradients_of_parameters_and_activities(regularizer):
         (ValueError, lambda: regularizers.L1(-1), "L1: `l1` must be"),
         (TypeError, lambda: regularizers.L2("much"), "L2: `l2` must be"),
         (ValueError, lambda: regularizers.L1L2(l2=float("nan")), "L1L2: `l2` must be"),
-        (ValueError, lambda: regularizers.get("l3"), "regularizers.get: `identifier` must be a Regularizer, None or"),
-        (TypeError, lambda: regularizers.get(0.5), "regularizers.get: `identifier` must be a Regularizer, None or"),
+        (ValueError, lambda: regularizers.get("l3"), "regularizers.get: `identifier` must be one of l1, l1_l2, l2."),
+        (TypeError, lambda: regularizers.get(0.5), "regularizers.get: `identifier` must be the name of a regularizer,"),
         (ValueError, lambda: layers.Dense(2, kernel_regularizer="l3"), "Dense: `kernel_regularizer` must be"),
     ],
 )

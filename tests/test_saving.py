@@ -10,7 +10,7 @@ from helpers import assert_same
 from processes import output_of
 
 import cycnn
-from cycnn import Input, Model, Sequential, files, layers
+from cycnn import Input, Model, Sequential, constraints, files, initializers, layers, losses, metrics, optimizers
 
 X = np.random.default_rng(0).normal(size=(24, 8, 8, 2)).astype("float32")
 Y = np.arange(24) % 3
@@ -48,6 +48,82 @@ def test_training_goes_on_with_the_same_bits(path):
         each.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
     for ours, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
         assert_same(ours, theirs)
+
+
+class Scaled(losses.MeanSquaredError):
+    """A loss of the user's."""
+
+
+class Share(metrics.MeanAbsoluteError):
+    """A metric of the user's."""
+
+
+class Clip(constraints.Constraint):
+    """A constraint of the user's."""
+
+    def __call__(self, w):
+        return np.clip(w, -1, 1)
+
+
+class Sevenths(initializers.Constant):
+    """An initializer of the user's."""
+
+    def __init__(self, value=1 / 7):
+        super().__init__(value)
+
+
+class Halving(optimizers.schedules.LearningRateSchedule):
+    """A schedule of the user's."""
+
+    arguments = ("first",)
+
+    def __init__(self, first=0.1):
+        self.first = first
+
+    def __call__(self, step):
+        return self.first * 0.5**step
+
+
+OWN = {cls.__name__: cls for cls in (Scaled, Share, Clip, Sevenths, Halving)}
+
+
+@pytest.mark.parametrize(
+    ("loss", "chosen", "custom"),
+    [
+        (losses.Huber(2.0), [metrics.MeanSquaredError(name="squares"), "mae"], None),
+        (losses.Huber, [metrics.MeanSquaredError], None),
+        ([losses.Huber(delta=3.0)], [losses.LogCosh(), losses.Hinge], None),
+        ({"dense": "mse"}, {"dense": [metrics.R2Score(num_regressors=1)]}, None),
+        (Scaled(reduction="sum"), [Share(name="own")], OWN),
+    ],
+)
+def test_objects_that_compile_was_given_come_back(path, loss, chosen, custom):
+    layer = layers.Dense(2, kernel_constraint=Clip(), kernel_initializer=Sevenths()) if custom else layers.Dense(2)
+    model = Sequential([Input((3,)), layer])
+    model.compile("sgd", loss, metrics=chosen)
+    x, y = X.reshape(-1, 3)[:24], X.reshape(-1, 2)[:24]
+    model.fit(x, y, verbose=0)
+    model.save(path)
+    again = cycnn.load_model(path, custom_objects=custom)
+    assert [type(each.loss) for each in again.objectives] == [type(each.loss) for each in model.objectives]
+    for each in (model, again):
+        each.fit(x, y, shuffle=False, verbose=0)
+    assert again.history.history == model.history.history
+
+
+def test_classes_of_the_users_are_found_wherever_they_are_used(path):
+    layer = layers.Dense(2, kernel_constraint=Clip(), kernel_initializer=Sevenths())
+    model = Sequential([Input((3,)), Sequential([layer])])
+    model.compile(optimizers.SGD(Halving(0.25)), Scaled())
+    model.save(path)
+    again = cycnn.load_model(path, custom_objects=OWN)
+    assert type(again.layers[0].layers[0].kernel_constraint) is Clip
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    for name in OWN.keys() - {"Share"}:
+        with pytest.raises(ValueError, match=f"{name}|custom_objects"):
+            cycnn.load_model(path, custom_objects={key: OWN[key] for key in OWN if key != name})
+    with pytest.raises(ValueError, match="Clip"):
+        cycnn.load_model(path, custom_objects=OWN | {"Clip": Scaled})  # of another kind: it is not known
 
 
 def test_weights_alone_are_found_by_name(path):

@@ -27,6 +27,7 @@ Images are ``(batch, height, width, channels)``.
 
 from typing import Any
 
+from .. import identifiers
 from ..validation import message, received
 from ..variable import Variable
 from .activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
@@ -177,7 +178,7 @@ __all__ = [
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """Return the class and the arguments of a layer as plain JSON values, for `deserialize`."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    return identifiers.configuration(layer)
 
 
 def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Layer:
@@ -187,7 +188,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
     ----------
     config : dict
     custom_objects : dict of str to class, optional
-        Layers of one's own by the names of their classes.
+        Layers of one's own by the names of their classes, and what they are told of their parameters.
     """
     from ..models import Model, Sequential
 
@@ -195,11 +196,9 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
         rule = "be a dict with `class_name` and `config`"
         raise ValueError(message("layers.deserialize", "config", rule, received("config", config)))
     name, arguments = config["class_name"], config["config"]
-    known = globals() | {"Model": Model, "Sequential": Sequential} | (custom_objects or {})
-    cls = known.get(name) if isinstance(name, str) else None
-    if not (isinstance(cls, type) and issubclass(cls, Layer)):
-        rule = "name one of cycnn's layers, or of `custom_objects`"
-        raise ValueError(message("layers.deserialize", "class_name", rule, received("class_name", name)))
-    if issubclass(cls, Model):
-        return cls.from_config(arguments, custom_objects)
-    return cls.from_config(arguments)
+    with identifiers.custom_objects(custom_objects):
+        known = identifiers.known(globals() | {"Model": Model, "Sequential": Sequential}, Layer)
+        if not isinstance(name, str) or name not in known:
+            rule = "name one of cycnn's layers, or of `custom_objects`"
+            raise ValueError(message("layers.deserialize", "class_name", rule, received("class_name", name)))
+        return known[name].from_config(arguments)

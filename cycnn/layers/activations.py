@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from .. import constraints, initializers, regularizers, validation
 from ..ops.activations import rectifier
 from ..program import nodes
-from ..shapes import check_size
+from ..shapes import Shape, check_size
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape, activation_name
+from .base import Layer, activation_name
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from .. import validation
 from ..program import nodes
 from ..randomness import default_rng
+from ..shapes import Shape
 from ..validation import message, received
-from .base import Layer, Shape, channels_last
+from .base import Layer, channels_last
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

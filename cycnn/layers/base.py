@@ -11,15 +11,15 @@ Shapes are tuples whose first extent is the batch, None where it is open.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import activations, constraints, initializers, regularizers, validation
-from ..shapes import check_size
+from .. import activations, identifiers, initializers, regularizers, validation
+from ..identifiers import Configured, snake_case
+from ..shapes import Shape, check_size
 from ..tensor import Call, Tensor, call_layer
 from ..validation import message, received
 from ..variable import Variable, assign_all, spend
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from ..program import Graph
     from ..regularizers import Regularizer
 
-Shape: TypeAlias = tuple[Any, ...]
 
-
-class Layer:
+class Layer(Configured):
     """Base of all layers.
 
     A subclass lists its constructor's own arguments in `arguments`, stores them coerced under the
@@ -51,7 +49,6 @@ class Layer:
         What is added to the loss for the layer's output, as a mean over the batch.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()
     axes: ClassVar[tuple[str, ...]] = ()  # what the input's axes are called; () for any
     takes_integers: ClassVar[bool] = False
 
@@ -81,11 +78,6 @@ class Layer:
         )
         self.built = False
         self.calls: list[Call] = []
-
-    @property
-    def owner(self) -> str:
-        """What error messages call this layer."""
-        return type(self).__name__
 
     def build(self, input_shape: Shape) -> None:
         """Make the parameters for an input of this shape."""
@@ -156,16 +148,10 @@ class Layer:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain JSON values."""
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        if self.input_shape is not None:
-            config["input_shape"] = _plain(self.input_shape)
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        return config | {name: _plain(getattr(self, name)) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the layer that `get_config` described, without its parameters' values."""
-        return cls(**config)
+        for name in ("input_shape", "activity_regularizer"):
+            if getattr(self, name) is not None:
+                config[name] = identifiers.plain(self.owner, name, getattr(self, name))
+        return config | super().get_config()
 
     @property
     def variables(self) -> list[Variable]:
@@ -264,12 +250,6 @@ class Layer:
         return f"<{type(self).__name__} {self.name!r}>"
 
 
-def snake_case(name: str) -> str:
-    """Return a class's name as Keras would write it in a layer's: "Conv2D" becomes "conv2d"."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-
-
 def activation_name(owner: str, value: object) -> str:
     """Return the name of an activation function given by name or as a function; None stands for "linear"."""
     return activations.get(value, owner=owner, name="activation").__name__
@@ -281,16 +261,3 @@ def channels_last(owner: str, value: str | None) -> str:
         what = received("data_format", value)
         raise ValueError(message(owner, "data_format", "be 'channels_last'", what))
     return "channels_last"
-
-
-def _plain(value: Any) -> Any:
-    """Return a stored argument as a JSON value."""
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, regularizers.Regularizer):
-        return regularizers.serialize(value)
-    if isinstance(value, constraints.Constraint):
-        return constraints.serialize(value)
-    if callable(value):
-        return initializers.serialize(value)
-    return value

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..variable import Variable
-from .base import Shape
 from .sliding import IMAGES, SEQUENCES, SlidingLayer, as_images, as_sequence
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..tensor import Call, Tensor
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape, channels_last
+from .base import Layer, channels_last
 from .weighted import WeightedLayer
 
 if TYPE_CHECKING:

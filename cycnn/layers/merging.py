@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
-from .base import Layer, Shape
+from .base import Layer
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from .. import validation
 from .._native import Buffer, kernels, run_step
 from ..randomness import default_rng
+from ..shapes import Shape
 from ..tensor import Tensor
 from ..validation import message, received
-from .base import Layer, Shape, channels_last
+from .base import Layer, channels_last
 
 if TYPE_CHECKING:
     from numpy.random import Generator

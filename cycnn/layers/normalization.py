@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import constraints, initializers, regularizers, validation
 from ..program import nodes
-from ..shapes import check_size
+from ..shapes import Shape, check_size
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape
+from .base import Layer
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
-from .base import Layer, Shape, channels_last
+from .base import Layer, channels_last
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

@@ -11,9 +11,9 @@ import numpy as np
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
 from .augmentation import Augmentation, Factor
-from .base import Shape
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import shapes, validation
 from ..program import nodes
-from .base import Layer, Shape, channels_last
+from ..shapes import Shape
+from .base import Layer, channels_last
 from .sliding import IMAGES, SEQUENCES, as_images, as_sequence, pair
 
 if TYPE_CHECKING:

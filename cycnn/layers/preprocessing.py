@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from .. import validation
 from .._native import Buffer
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape
+from .base import Layer
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

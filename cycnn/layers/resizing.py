@@ -9,8 +9,9 @@ import numpy as np
 from .. import validation
 from ..interpolation import METHODS
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
-from .base import Layer, Shape, channels_last
+from .base import Layer, channels_last
 
 if TYPE_CHECKING:
     from ..program import Graph, Value

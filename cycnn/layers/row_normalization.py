@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import validation
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape
+from .base import Layer
 from .normalization import AffineNormalization
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import validation
 from ..program import nodes
-from ..shapes import POINTWISE
+from ..shapes import POINTWISE, Shape
 from ..variable import Variable
-from .base import Shape
 from .sliding import IMAGES, SEQUENCES, SlidingLayer, as_images, as_sequence
 
 if TYPE_CHECKING:

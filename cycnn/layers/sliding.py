@@ -6,7 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .. import shapes, validation
-from .base import Shape, channels_last
+from ..shapes import Shape
+from .base import channels_last
 from .weighted import WeightedLayer
 
 if TYPE_CHECKING:

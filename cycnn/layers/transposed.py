@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import shapes, validation
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
 from ..variable import Variable
-from .base import Shape
 from .sliding import IMAGES, SEQUENCES, SlidingLayer, as_images, as_sequence, pair
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from .. import constraints, initializers, regularizers, validation
-from ..shapes import check_size
+from ..shapes import Shape, check_size
 from ..validation import message, received
 from ..variable import Variable
-from .base import Layer, Shape, activation_name
+from .base import Layer, activation_name
 
 
 class WeightedLayer(Layer):

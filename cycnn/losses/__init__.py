@@ -14,10 +14,10 @@ an epoch, is the mean over all rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..layers.base import snake_case
-from ..validation import message, received
+from .. import identifiers
 from .base import Loss
 from .crossentropy import (
     BinaryCrossentropy,
@@ -66,59 +66,16 @@ __all__ = [
     "serialize",
 ]
 
-_CLASSES: tuple[type[Loss], ...] = (
-    BinaryCrossentropy,
-    BinaryFocalCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalFocalCrossentropy,
-    CategoricalHinge,
-    CosineSimilarity,
-    Dice,
-    Hinge,
-    Huber,
-    KLDivergence,
-    LogCosh,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Poisson,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-    Tversky,
-)
-_SHORT: dict[str, type[Loss]] = {
-    "bce": BinaryCrossentropy,
-    "kld": KLDivergence,
-    "mae": MeanAbsoluteError,
-    "mape": MeanAbsolutePercentageError,
-    "mse": MeanSquaredError,
-    "msle": MeanSquaredLogarithmicError,
-}
-BY_NAME: dict[str, type[Loss]] = {
-    **{snake_case(cls.__name__): cls for cls in _CLASSES},
-    **{cls.__name__: cls for cls in _CLASSES},
-    **_SHORT,
-    **{name.upper(): cls for name, cls in _SHORT.items()},
-}
-
-
-def serialize(loss: Loss) -> dict[str, Any]:
-    """Return the class and the arguments of a loss as plain JSON values, for `get`."""
-    if not isinstance(loss, Loss):
-        raise TypeError(message("losses.serialize", "loss", "be a Loss", received("loss", loss)))
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
-
-
-def deserialize(config: dict[str, Any]) -> Loss:
-    """Return the loss that `serialize` described.
-
-    Examples
-    --------
-    >>> deserialize(serialize(Huber(delta=2.0))).delta
-    2.0
-    """
-    return get(config, owner="losses.deserialize", name="config")
+BY_NAME: dict[str, type[Loss]] = identifiers.names(
+    BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy,
+    CategoricalHinge, CosineSimilarity, Dice, Hinge, Huber, KLDivergence, LogCosh, MeanAbsoluteError,
+    MeanAbsolutePercentageError, MeanSquaredError, MeanSquaredLogarithmicError, Poisson,
+    SparseCategoricalCrossentropy, SquaredHinge, Tversky,
+    bce=BinaryCrossentropy, BCE=BinaryCrossentropy, kld=KLDivergence, KLD=KLDivergence,
+    mae=MeanAbsoluteError, MAE=MeanAbsoluteError, mse=MeanSquaredError, MSE=MeanSquaredError,
+    mape=MeanAbsolutePercentageError, MAPE=MeanAbsolutePercentageError,
+    msle=MeanSquaredLogarithmicError, MSLE=MeanSquaredLogarithmicError,
+)  # fmt: skip
 
 
 def get(identifier: object, *, owner: str = "losses.get", name: str = "identifier") -> Loss:
@@ -136,19 +93,22 @@ def get(identifier: object, *, owner: str = "losses.get", name: str = "identifie
     >>> get("mse").name
     'mean_squared_error'
     """
-    if isinstance(identifier, Loss):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Loss):
-        return identifier()
-    config: dict[str, Any] = {}
-    class_name = identifier
-    if isinstance(identifier, dict) and {"class_name", "config"} <= set(identifier):
-        class_name, config = identifier["class_name"], identifier["config"]
-    if not isinstance(class_name, str):
-        remedy = "A function has no gradient here." if callable(identifier) else ""
-        rule = "be the name of a loss or a Loss"
-        raise TypeError(message(owner, name, rule, received(name, identifier), remedy))
-    if class_name not in BY_NAME:
-        rule = "be one of " + ", ".join(snake_case(cls.__name__) for cls in _CLASSES)
-        raise ValueError(message(owner, name, rule, received(name, identifier)))
-    return BY_NAME[class_name].from_config(config)
+    remedy = "A function has no gradient here." if callable(identifier) else ""
+    return identifiers.resolve(identifier, Loss, BY_NAME, owner=owner, name=name, what="a loss", remedy=remedy)
+
+
+def serialize(loss: object) -> dict[str, Any]:
+    """Return the class and the arguments of a loss as plain JSON values, for `get`."""
+    return identifiers.serialized("losses.serialize", "loss", loss, Loss, "a Loss")
+
+
+def deserialize(config: dict[str, Any], custom_objects: Mapping[str, type[Loss]] | None = None) -> Loss:
+    """Return the loss that `serialize` described; `custom_objects` are further classes by name.
+
+    Examples
+    --------
+    >>> deserialize(serialize(Huber(delta=2.0))).delta
+    2.0
+    """
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="losses.deserialize", name="config")

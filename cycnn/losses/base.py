@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import validation
-from ..layers.base import Shape, snake_case
+from ..identifiers import Configured, snake_case
 from ..program import nodes
+from ..shapes import Shape
 from ..validation import message, received
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 AVERAGES = ("sum_over_batch_size", "mean")
 
 
-class Loss:
+class Loss(Configured):
     """Base of all losses.
 
     A loss gives one number for each row of the predictions, a row being what stands along their last axis: one for
@@ -37,7 +38,6 @@ class Loss:
         What a call converts predictions to. Without it, and in a model, they keep their type.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()
     step: ClassVar[str] = ""  # the native step
     absorbs: ClassVar[str] = ""  # the activation that it can do without
     sparse: ClassVar[bool] = False  # whether targets are class numbers
@@ -55,11 +55,6 @@ class Loss:
             raise TypeError(message(owner, "name", "be a non-empty string", received("name", name)))
         self.reduction, self.name = reduction, name or snake_case(type(self).__name__)
         self.dtype = dtype and validation.choice(owner, "dtype", dtype, ("float32", "float64"))
-
-    @property
-    def owner(self) -> str:
-        """What error messages call this loss."""
-        return type(self).__name__
 
     @property
     def average(self) -> bool:
@@ -160,12 +155,7 @@ class Loss:
         config = {"name": self.name, "reduction": self.reduction}
         if self.dtype is not None:
             config["dtype"] = self.dtype
-        return config | {name: _plain(getattr(self, name)) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the loss that `get_config` described."""
-        return cls(**config)
+        return config | super().get_config()
 
     def __repr__(self) -> str:
         return f"<{self.owner} {self.name!r}>"
@@ -178,11 +168,6 @@ class PlainLoss(Loss):
         self, reduction: str = "sum_over_batch_size", name: str | None = None, dtype: str | None = None
     ) -> None:
         super().__init__(name, reduction, dtype)
-
-
-def _plain(value: Any) -> Any:
-    """Return a stored argument as a JSON value."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def last_axis(owner: str, axis: object) -> int:

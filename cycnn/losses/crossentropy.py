@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import validation
-from ..layers.base import Shape
+from ..shapes import Shape
 from ..validation import message, received
 from .base import Loss, last_axis
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import validation
-from ..layers.base import Shape
+from ..shapes import Shape
 from ..validation import message, received
 from .base import Loss
 

@@ -18,11 +18,12 @@ the batches were.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from .. import losses
-from ..layers.base import Shape, snake_case
+from .. import identifiers, losses
 from ..losses import Loss
+from ..shapes import Shape
 from ..validation import message, received
 from .accuracy import (
     Accuracy,
@@ -118,17 +119,12 @@ _NEED_MORE = {
     "IoU", "LossMetric", "Mean", "MeanIoU", "MeanMetricWrapper", "OneHotIoU", "OneHotMeanIoU", "PrecisionAtRecall",
     "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity", "Sum",
 }  # fmt: skip
-_BY_NAME: dict[str, type[Metric]] = {
-    **{snake_case(name): cls for name, cls in _CLASSES.items() if name not in _NEED_MORE},
-    **{name: cls for name, cls in _CLASSES.items() if name not in _NEED_MORE},
-    **{name: MeanSquaredError for name in ("mse", "MSE")},
-    **{name: MeanAbsoluteError for name in ("mae", "MAE")},
-    **{name: MeanAbsolutePercentageError for name in ("mape", "MAPE")},
-    **{name: MeanSquaredLogarithmicError for name in ("msle", "MSLE")},
-    **{name: BinaryCrossentropy for name in ("bce", "BCE")},
-    "fbeta_score": FBetaScore,
-    "logcosh": LogCoshError,
-}
+_BY_NAME: dict[str, type[Metric]] = identifiers.names(
+    *(cls for name, cls in _CLASSES.items() if name not in _NEED_MORE),
+    bce=BinaryCrossentropy, BCE=BinaryCrossentropy, mae=MeanAbsoluteError, MAE=MeanAbsoluteError,
+    mse=MeanSquaredError, MSE=MeanSquaredError, mape=MeanAbsolutePercentageError, MAPE=MeanAbsolutePercentageError,
+    msle=MeanSquaredLogarithmicError, MSLE=MeanSquaredLogarithmicError, fbeta_score=FBetaScore, logcosh=LogCoshError,
+)  # fmt: skip
 # By targets and outputs: a single output, class numbers, rows of numbers.
 _ACCURACY = (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)
 _CROSSENTROPY = (BinaryCrossentropy, SparseCategoricalCrossentropy, CategoricalCrossentropy)
@@ -173,31 +169,13 @@ def resolve(identifier: Any, y_shape: Shape, output_shape: Shape) -> Metric:
     return sparse(name=identifier) if labels else categorical(name=identifier)
 
 
-def serialize(metric: Metric) -> dict[str, Any]:
-    """Return the class and the arguments of a metric as plain JSON values, for `get`."""
-    if not isinstance(metric, Metric):
-        raise TypeError(message("metrics.serialize", "metric", "be a Metric", received("metric", metric)))
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
-
-
-def deserialize(config: dict[str, Any]) -> Metric:
-    """Return the metric that `serialize` described.
-
-    Examples
-    --------
-    >>> deserialize(serialize(Precision(top_k=3))).top_k
-    3
-    """
-    return get(config, owner="metrics.deserialize", name="config")
-
-
 def get(identifier: object, *, owner: str = "metrics.get", name: str = "identifier") -> Metric:
     """Return the metric that `identifier` stands for.
 
     Parameters
     ----------
     identifier : str, dict, Metric, Loss or callable
-        A name such as "mse" or "auc", what `serialize` returned, a metric or its class, a loss, or a function
+        A name such as "mse" or "auc", what `serialize` returned, a metric or a loss or the class of one, or a function
         ``fn(y_true, y_pred)`` whose mean is to be the metric. Names of losses are known too.
     owner, name : str
         What an error message names.
@@ -207,22 +185,39 @@ def get(identifier: object, *, owner: str = "metrics.get", name: str = "identifi
     >>> get("mse")
     <MeanSquaredError 'mse'>
     """
+    if isinstance(identifier, type) and issubclass(identifier, (Metric, Loss)):
+        identifier = identifier()
     if isinstance(identifier, Metric):
         return identifier
-    if isinstance(identifier, dict) and {"class_name", "config"} <= set(identifier):
-        if identifier["class_name"] in _CLASSES:
-            return _CLASSES[identifier["class_name"]].from_config(identifier["config"])
+    if isinstance(identifier, Loss):
+        return LossMetric(identifier)
+    if isinstance(identifier, dict):
+        if identifier.get("class_name") in identifiers.known(_CLASSES, Metric):
+            return identifiers.resolve(identifier, Metric, _CLASSES, owner=owner, name=name, what="a metric")
     elif isinstance(identifier, str):
         if identifier in _BY_NAME:
             return _BY_NAME[identifier](name=identifier)
         if identifier in losses.BY_NAME:
             return LossMetric(losses.get(identifier), name=identifier)
-    elif isinstance(identifier, Loss):
-        return LossMetric(identifier)
-    elif isinstance(identifier, type) and issubclass(identifier, Metric):
-        return identifier()
     elif callable(identifier):
         return MeanMetricWrapper(identifier, getattr(identifier, "__name__", None))
     rule = "be the name of a metric or a loss, a Metric, or a function of targets and predictions"
     kind = ValueError if isinstance(identifier, (str, dict)) else TypeError
     raise kind(message(owner, name, rule, received(name, identifier)))
+
+
+def serialize(metric: object) -> dict[str, Any]:
+    """Return the class and the arguments of a metric as plain JSON values, for `get`."""
+    return identifiers.serialized("metrics.serialize", "metric", metric, Metric, "a Metric")
+
+
+def deserialize(config: dict[str, Any], custom_objects: Mapping[str, type[Metric]] | None = None) -> Metric:
+    """Return the metric that `serialize` described; `custom_objects` are further classes by name.
+
+    Examples
+    --------
+    >>> deserialize(serialize(Precision(top_k=3))).top_k
+    3
+    """
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="metrics.deserialize", name="config")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import validation
-from ..layers.base import Shape, snake_case
+from ..identifiers import Configured, snake_case
+from ..shapes import Shape
 from ..validation import message, received
 
 DTYPES = ("float32", "float64", "int32", "int64", "int")
 
 
-class Metric:
+class Metric(Configured):
     """Base of all metrics.
 
     A subclass lists its constructor's own arguments in `arguments` and stores them under the same names. Its
@@ -29,7 +30,6 @@ class Metric:
         What logs call it, by default the class's name in snake case.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()
     # Whether targets are class numbers, without the axis of the classes; None for targets of any shape.
     sparse: bool | None = None
 
@@ -39,11 +39,6 @@ class Metric:
         self.dtype = dtype and validation.choice(self.owner, "dtype", dtype, DTYPES)
         self.name = name or snake_case(type(self).__name__)
         self.reset_state()
-
-    @property
-    def owner(self) -> str:
-        """What error messages call this metric."""
-        return type(self).__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take a batch into account and return the result so far."""
@@ -111,12 +106,7 @@ class Metric:
         config: dict[str, Any] = {"name": self.name}
         if self.dtype is not None:
             config["dtype"] = self.dtype
-        return config | {name: _plain(getattr(self, name)) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the metric that `get_config` described."""
-        return cls(**config)
+        return config | super().get_config()
 
     def __repr__(self) -> str:
         return f"<{self.owner} {self.name!r}>"
@@ -131,8 +121,3 @@ def quotient(a: Any, b: Any) -> Any:
 def number_or_array(values: NDArray[Any]) -> Any:
     """Return the only number of an array as a float, or the array."""
     return float(values.reshape(())) if values.size == 1 else values
-
-
-def _plain(value: Any) -> Any:
-    """Return a stored argument as a JSON value."""
-    return list(value) if isinstance(value, tuple) else value

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from ..layers.base import Layer, Shape
+from ..layers.base import Layer
 from ..layers.core import InputLayer
+from ..shapes import Shape
 from ..tensor import Call, Tensor
 from ..validation import message, received
 

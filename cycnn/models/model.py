@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from .. import layers as layers_module
 from .. import saving, summary, validation
-from ..layers.base import Layer, Shape
+from ..layers.base import Layer
+from ..shapes import Shape
 from ..tensor import Call, Tensor, trace
 from ..training import Trainer
 from ..validation import message, received
@@ -332,9 +333,9 @@ class Model(Trainer, Layer):
         return config | {"layers": [layers_module.serialize(layer) for layer in self._layers]} | self._wiring()
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Return the model that `get_config` described, with new parameters."""
-        layers = [layers_module.deserialize(entry, custom_objects) for entry in config["layers"]]
+        layers = [layers_module.deserialize(entry) for entry in config["layers"]]
         drawn = draw(cls.__name__, layers, config["wiring"])
         inputs, outputs = ([drawn[i][k] for i, k in config[key]] for key in ("inputs", "outputs"))
         forms = [tuple(form) if isinstance(form, (list, tuple)) else form for form in config["forms"]]

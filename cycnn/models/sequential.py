@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from .. import layers as layers_module
 from .. import validation
-from ..layers.base import Layer, Shape
+from ..layers.base import Layer
 from ..layers.core import InputLayer
-from ..shapes import check_size
+from ..shapes import Shape, check_size
 from ..tensor import Tensor
 from ..validation import message, received
 from .forms import check_rows, free_name
@@ -70,7 +70,8 @@ class Sequential(Model):
             self._start(layer)
             return
         name = layer.name if layer.named else free_name(layer.name, {other.name for other in self._layers})
-        if layer.input_shape is not None and not self._layers and not self._inputs and not isinstance(layer, Model):
+        begins = not self._layers and not self._inputs
+        if begins and not isinstance(layer, Model) and layer.input_shape is not None:
             layer.compute_output_shape((None, *layer.input_shape))
             self._start(InputLayer(layer.input_shape, dtype=layer.dtype, name="input"))
         if self._inputs:
@@ -175,9 +176,9 @@ class Sequential(Model):
         return {"name": self.name, "trainable": self._trainable, "layers": layers}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Return the model that `get_config` described, with new parameters."""
-        layers = [layers_module.deserialize(entry, custom_objects) for entry in config["layers"]]
+        layers = [layers_module.deserialize(entry) for entry in config["layers"]]
         model = cls(layers, name=config["name"])
         model._trainable = config["trainable"]
         return model

@@ -37,17 +37,11 @@ __all__ = [
     "serialize",
 ]
 
-_CLASSES = (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
-_BY_NAME: dict[str, type[Optimizer]] = {cls.__name__.lower(): cls for cls in _CLASSES}
+_CLASSES: tuple[type[Optimizer], ...] = (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
+_BY_NAME = {cls.__name__: cls for cls in _CLASSES} | {cls.__name__.lower(): cls for cls in _CLASSES}
 
 
-def get(
-    identifier: object,
-    *,
-    owner: str = "optimizers.get",
-    name: str = "identifier",
-    custom_objects: Mapping[str, type[Optimizer]] | None = None,
-) -> Optimizer:
+def get(identifier: object, *, owner: str = "optimizers.get", name: str = "identifier") -> Optimizer:
     """Return the optimizer that `identifier` stands for.
 
     Parameters
@@ -56,27 +50,15 @@ def get(
         A name such as "adam" or "RMSprop", in any case, a dict as `serialize` returns it, or an optimizer.
     owner, name : str
         What an error message names.
-    custom_objects : dict, optional
-        Further classes by name.
 
     Examples
     --------
     >>> get("sgd").learning_rate
     0.01
     """
-    classes: dict[str, type[Optimizer]] = dict(_BY_NAME)
-    class_name = identifier.get("class_name") if isinstance(identifier, dict) else identifier
-    if isinstance(class_name, str) and class_name.lower() in _BY_NAME:
-        classes[class_name] = _BY_NAME[class_name.lower()]
-    return identifiers.resolve(
-        identifier,
-        Optimizer,
-        classes,
-        owner=owner,
-        name=name,
-        what="an optimizer",
-        custom_objects=custom_objects,
-    )
+    if isinstance(identifier, str) and identifier.lower() in _BY_NAME:
+        identifier = identifier.lower()
+    return identifiers.resolve(identifier, Optimizer, _BY_NAME, owner=owner, name=name, what="an optimizer")
 
 
 def serialize(optimizer: object) -> dict[str, Any]:
@@ -91,11 +73,12 @@ def serialize(optimizer: object) -> dict[str, Any]:
 
 
 def deserialize(config: dict[str, Any], custom_objects: Mapping[str, type[Optimizer]] | None = None) -> Optimizer:
-    """Return the optimizer that `serialize` described, without its memory.
+    """Return the optimizer that `serialize` described, without its memory; `custom_objects` are further classes.
 
     Examples
     --------
     >>> deserialize({"class_name": "Adam", "config": {"beta_1": 0.8}}).beta_1
     0.8
     """
-    return get(config, owner="optimizers.deserialize", name="config", custom_objects=custom_objects)
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="optimizers.deserialize", name="config")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .. import validation
 from .._native import Buffer
-from ..layers.base import snake_case
+from ..identifiers import Configured, snake_case
 from ..validation import message, received
 from ..variable import Variable
 from . import schedules, state
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HYPERPARAMETERS = 4 + 6  # of every step, and of the rule with most of its own
 
 
-class Optimizer:
+class Optimizer(Configured):
     """Base of all optimizers.
 
     Numbers may be set between steps too; what decides which steps there are only before the first one. Gradients are
@@ -90,7 +90,7 @@ class Optimizer:
         name: str | None = None,
         **unknown: object,
     ) -> None:
-        owner = type(self).__name__
+        owner = self.owner
         for argument, value in unknown.items():
             rule = "be left out, for the optimizer has no such argument"
             raise TypeError(message(owner, argument, rule, received(argument, value)))
@@ -135,11 +135,11 @@ class Optimizer:
             return rate
         value = rate(self.steps) if isinstance(rate, schedules.LearningRateSchedule) else rate()
         value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
-        return validation.number(type(self).__name__, "learning_rate", value, 0)
+        return validation.number(self.owner, "learning_rate", value, 0)
 
     @learning_rate.setter
     def learning_rate(self, value: object) -> None:
-        owner = type(self).__name__
+        owner = self.owner
         if isinstance(value, schedules.LearningRateSchedule) or callable(value):
             self._learning_rate = value
             return
@@ -161,7 +161,7 @@ class Optimizer:
 
     @iterations.setter
     def iterations(self, value: int) -> None:
-        count = validation.non_negative_int(type(self).__name__, "iterations", value)
+        count = validation.non_negative_int(self.owner, "iterations", value)
         self.steps = count * (self.gradient_accumulation_steps or 1)
 
     @property
@@ -236,9 +236,7 @@ class Optimizer:
             Regular expressions: parameters in whose path ("conv2d/bias") one of them is found.
         """
         if self.built:
-            raise RuntimeError(
-                f"{type(self).__name__}: exclude_from_weight_decay must be called before the first step."
-            )
+            raise RuntimeError(f"{self.owner}: exclude_from_weight_decay must be called before the first step.")
         self._excluded = set(var_list or ())
         self._excluded_names = "|".join(var_names or ())
 
@@ -265,11 +263,11 @@ class Optimizer:
         return config
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Return the optimizer that `get_config` described, without its memory."""
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
-            config = config | {"learning_rate": schedules.deserialize(rate, custom_objects)}
+            config = config | {"learning_rate": schedules.deserialize(rate)}
         return cls(**config)
 
     def slot_names(self) -> tuple[str | None, ...]:
@@ -295,4 +293,4 @@ class Optimizer:
         if len(given) > 1:
             what = ", ".join(received(name, getattr(self, name)) for name in given)
             rule = f"be left out if `{given[0]}` is given"
-            raise ValueError(message(type(self).__name__, given[1], rule, what))
+            raise ValueError(message(self.owner, given[1], rule, what))

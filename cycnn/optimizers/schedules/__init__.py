@@ -61,12 +61,6 @@ def deserialize(
     >>> deserialize(serialize(CosineDecay(0.1, 100)))(0)
     0.1
     """
-    return identifiers.resolve(
-        config,
-        LearningRateSchedule,
-        _BY_NAME,
-        owner="schedules.deserialize",
-        name="config",
-        what="a schedule",
-        custom_objects=custom_objects,
-    )
+    owner, name, what = "schedules.deserialize", "config", "a schedule"
+    with identifiers.custom_objects(custom_objects):
+        return identifiers.resolve(config, LearningRateSchedule, _BY_NAME, owner=owner, name=name, what=what)

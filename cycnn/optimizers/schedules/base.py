@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Self
+from typing import Any
 
 from ... import validation
+from ...identifiers import Configured
 from ...validation import message, received
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Configured):
     """Base of all schedules: a function from the number of steps taken to a learning rate.
 
     A user's schedule overrides `__call__`, and `get_config` if it is to be saved, which returns the constructor's
@@ -24,27 +25,20 @@ class LearningRateSchedule:
     0.025
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ()
-
     def __call__(self, step: int) -> float:
         """Return the learning rate after `step` steps."""
-        raise NotImplementedError(f"{type(self).__name__} must override `__call__(self, step)`.")
+        raise NotImplementedError(f"{self.owner} must override `__call__(self, step)`.")
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain JSON values."""
         if not self.arguments:
-            raise NotImplementedError(f"{type(self).__name__} must override `get_config(self)` to be saved.")
-        return {name: getattr(self, name) for name in self.arguments}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the schedule that `get_config` described."""
-        return cls(**config)
+            raise NotImplementedError(f"{self.owner} must override `get_config(self)` to be saved.")
+        return super().get_config()
 
     def _number(self, name: str, value: object, low: float = -math.inf, *, above: bool = False) -> float:
-        return validation.number(type(self).__name__, name, value, low, above=above)
+        return validation.number(self.owner, name, value, low, above=above)
 
     def _label(self, value: object) -> str:
         if not isinstance(value, str):
-            raise TypeError(message(type(self).__name__, "name", "be a string", received("name", value)))
+            raise TypeError(message(self.owner, "name", "be a string", received("name", value)))
         return value

@@ -22,7 +22,7 @@ class _Decay(LearningRateSchedule):
         self.initial_learning_rate = self._number("initial_learning_rate", initial_learning_rate, 0)
         self.decay_steps = self._number("decay_steps", decay_steps, 0, above=True)
         self.decay_rate = self._number("decay_rate", decay_rate, 0)
-        self.staircase = validation.boolean(type(self).__name__, "staircase", staircase)
+        self.staircase = validation.boolean(self.owner, "staircase", staircase)
         self.name = self._label(name)
 
     def _periods(self, step: int) -> float:
@@ -120,7 +120,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     arguments = ("boundaries", "values", "name")
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
-        owner = type(self).__name__
+        owner = self.owner
         for argument, value in (("boundaries", boundaries), ("values", values)):
             if not isinstance(value, (list, tuple)):
                 raise TypeError(message(owner, argument, "be a list of numbers", received(argument, value)))
