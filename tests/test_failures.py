@@ -18,7 +18,7 @@ from cycnn._native import Buffer, Memory
 
 SETUP = (
     "import os, resource, signal, sys, numpy as np, cycnn\nfrom cycnn import Input, Sequential, layers\n"
-    "import safetensors.numpy  # now: a user without rights may not find it later\n"
+    "import safetensors.numpy  # now, while the user may read it\n"
     "cycnn.utils.set_random_seed(0)\n"
     "m = Sequential([Input((32, 32, 3)), layers.Conv2D(64, 3, padding='same'), layers.Flatten(), layers.Dense(2)])\n"
     "m.compile('adam', 'mse')\n"
@@ -67,9 +67,11 @@ class TestDisk:
         # As another user where the tests run as root, whom no permission stops.
         code = SETUP + (
             "os.mkdir('here'); os.chmod('here', 0o555)\n"
-            "if os.geteuid() == 0: os.seteuid(65534)\n"
+            "user = os.geteuid()\n"
+            "if user == 0: os.seteuid(65534)\n"
             "try: m.save('here/model')\n"
             "except PermissionError as error: print('here' in str(error))\n"
+            "os.seteuid(user)\n"
             "m.fit(x, np.ones((4, 2)), verbose=0)\n"
         )
         tmp_path.chmod(0o755)
