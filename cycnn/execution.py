@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from . import config
 from .adapters import Batch
 from .callbacks import Callback, CallbackList, History
-from .feeding import first_batch
+from .feeding import same_inputs
 from .interrupts import AtomicStep
 from .layers.base import Layer
 from .meter import Meter, Objective
@@ -59,6 +59,7 @@ class Execution:
         self.history: History | None = None
         self.stop_training = False
         self.running_callbacks: list[Callback] = []
+        self.running_source: Source | None = None
         self.guarded = False  # whether steps stop before numbers that are not finite reach the parameters
         self.not_finite: str | None = None
         self._first_epoch = 0
@@ -91,11 +92,24 @@ class Execution:
         meter.resolve([y.shape for y in batch.y], outputs)
         return meter
 
+    def _meters(self, source: Source, held_out: Source | None = None) -> tuple[Meter, Meter | None]:
+        """Return what measures each source, after all that is to be checked, and build the model for the first."""
+        batch, meter = source.first(), None
+        if held_out is not None:
+            other = held_out.first()
+            same_inputs(batch, other, held_out.rows)
+            meter = self._meter(other)
+        first = self._meter(batch)
+        self._build_for(batch)
+        return first, meter
+
     def _epoch(self, epoch: int, source: Source, shuffle: bool, events: CallbackList, meter: Meter) -> dict[str, float]:
         """Train on every batch once; return the logs."""
         resume, self._resume = self._resume, None
+        meter.reset()
         events.notify("on_epoch_begin", epoch, {})
         count = source.shuffled if shuffle else None
+        self.epoch_data = source.get_state()
         self.epoch_rng: Any = resume["order"] if resume else default_rng().bit_generator.state
         if resume:
             default_rng().bit_generator.state = resume["order"]
@@ -116,6 +130,7 @@ class Execution:
 
     def _evaluate(self, source: Source, events: CallbackList, meter: Meter) -> dict[str, float]:
         """Return the losses and the metrics of a data set by name."""
+        meter.reset()
         events.notify("on_test_begin", {})
         for i, batch in enumerate(source.batches()):
             events.notify("on_test_batch_begin", i, {})
@@ -124,7 +139,7 @@ class Execution:
         events.notify("on_test_end", meter.logs())
         return meter.logs()
 
-    def _predict(self, source: Source, events: CallbackList, steps: int | None = None) -> list[NDArray[Any]]:
+    def _predict(self, source: Source, events: CallbackList) -> list[NDArray[Any]]:
         """Return each output for a data set."""
         rows = source.rows
         parts: list[list[NDArray[Any]]] = []
@@ -132,12 +147,10 @@ class Execution:
         events.notify("on_predict_begin", {})
         at = 0
         for i, batch in enumerate(source.batches()):
-            if steps is not None and i >= steps:
-                break
             events.notify("on_predict_batch_begin", i, {})
             size = len(batch.x[0])
             lowered = self._program("predict", batch)
-            if whole is None and rows is not None and steps is None:
+            if whole is None and rows is not None:
                 whole = [np.empty((rows, *output.shape[1:]), output.dtype) for output in lowered.outputs]
             if whole is None:
                 part = [np.empty((size, *output.shape[1:]), output.dtype) for output in lowered.outputs]
@@ -149,7 +162,7 @@ class Execution:
             events.notify("on_predict_batch_end", i, {"outputs": part[0] if len(part) == 1 else part})
         events.notify("on_predict_end", {})
         if whole is None and not parts:
-            batch = first_batch(source)
+            batch = source.first()
             shapes = cast("Model", self).resolve_shapes([x.shape for x in batch.x], "predict", ["x"] * len(batch.x))
             return [np.empty((0, *shape[1:]), self.dtype) for shape in shapes]
         return whole if whole is not None else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
@@ -186,9 +199,11 @@ class Execution:
         bad = (name for name, output in zip(names, outputs, strict=True) if not np.isfinite(output).all())
         return next((f"the output of {name!r}" for name in bad), None)
 
-    def start_at(self, epoch: int, place: dict[str, Any] | None) -> None:
-        """Let `fit`, which is beginning, begin elsewhere: at an epoch, and at a place in it."""
+    def start_at(self, epoch: int, place: dict[str, Any] | None, data: dict[str, Any]) -> None:
+        """Let `fit`, which is beginning, begin elsewhere: at an epoch, at a place in it, with a state of the source."""
+        assert self.running_source is not None
         self._first_epoch, self._resume = epoch, place
+        self.running_source.set_state(data)
 
     @staticmethod
     def run_program(lowered: Lowered, batch: Batch) -> None:

@@ -6,14 +6,14 @@ Arrays are checked as a whole before any work is done; batches of generators and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import validation
 from .adapters import Batch, Names, as_array, columns, same_rows, weight_columns
-from .sources import ArraySource, Source
+from .sources import ArraySource, LimitedSource, Source
 from .streams import stream
 from .validation import message, received
 
@@ -66,7 +66,10 @@ class Feed:
         steps: int | None = None,
         labels: tuple[str, str, str] = ("x", "y", "sample_weight"),
     ) -> Source:
-        """Return the source of batches that were checked; `labels` is what error messages call the arguments."""
+        """Return the source of batches that were checked, `steps` an epoch if that is given.
+
+        `labels` is what error messages call the arguments.
+        """
         inner = stream(x, y, weight, steps, self.names)
         if inner is not None:
             if batch_size is not None:
@@ -74,7 +77,8 @@ class Feed:
                 raise ValueError(message(self.owner, "batch_size", "be None where `x` hands out batches", what))
             return _Checked(self, inner)
         size = validation.positive_int(self.owner, "batch_size", 32 if batch_size is None else batch_size)
-        return self.arrays(x, y, weight, size, labels)
+        source = self.arrays(x, y, weight, size, labels)
+        return source if steps is None else LimitedSource(source, steps)
 
     def arrays(
         self,
@@ -168,54 +172,47 @@ class Feed:
         return np.asarray(table[classes])
 
 
-class _Checked:
+class _Checked(Source):
     """A source of batches that are checked as they come."""
 
-    def __init__(self, feed: Feed, inner: Any) -> None:
+    def __init__(self, feed: Feed, inner: Source) -> None:
         self._feed, self._inner = feed, inner
-        self.rows: int | None = None
 
     @property
     def steps(self) -> int | None:
-        steps: int | None = self._inner.steps
-        return steps
+        return self._inner.steps
 
     @property
     def shuffled(self) -> int | None:
-        count: int | None = self._inner.shuffled
-        return count
+        return self._inner.shuffled
 
     def first(self) -> Batch:
-        """Return the first batch, to look at."""
         return self._check(self._inner.first())
 
     def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
-        """Yield the batches of an epoch."""
         for batch in self._inner.batches(order):
             yield self._check(batch)
 
-    def _check(self, batch: Any) -> Batch:
+    def get_state(self) -> dict[str, Any]:
+        return self._inner.get_state()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._inner.set_state(state)
+
+    def _check(self, batch: Batch) -> Batch:
         y = None if batch.y is None else batch.y if len(batch.y) > 1 else batch.y[0]
         weight = None if batch.weight is None else batch.weight if len(batch.weight) > 1 else batch.weight[0]
         x = batch.x if len(batch.x) > 1 else batch.x[0]
         return next(iter(self._feed.arrays(x, y if self._feed.targets else None, weight, None).batches()))
 
 
-def first_batch(source: Source) -> Batch:
-    """Return a batch of a source, to see shapes and types."""
-    if not isinstance(source, ArraySource):
-        batch: Batch = cast("Any", source).first()
-        return batch
-    return next(source.part(0, min(1, source.rows)).batches(), Batch(source.x, source.y, source.weights))
-
-
-def same_inputs(source: Source, held_out: Source) -> None:
-    """Raise ValueError if what is held out has rows of other shapes than what is trained on."""
-    for x, other in zip(first_batch(source).x, first_batch(held_out).x, strict=True):
+def same_inputs(trained: Batch, held_out: Batch, rows: int | None) -> None:
+    """Raise ValueError if what is held out, so many rows, has rows of other shapes than what is trained on."""
+    for x, other in zip(trained.x, held_out.x, strict=True):
         if x.shape[1:] != other.shape[1:]:
             rule = f"have rows of the shape of those of `x`, {x.shape[1:]}"
             name = "validation_data[0]"
-            whole = (held_out.rows, *other.shape[1:])
+            whole = (rows, *other.shape[1:])
             raise ValueError(message("fit", name, rule, received(f"{name}.shape", whole)))
 
 

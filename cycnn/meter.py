@@ -51,24 +51,28 @@ class Meter:
         self.objectives, self.names = objectives, names
         self._chosen = chosen
         self._places = {objective.output: i for i, objective in enumerate(objectives)}
-        self.watched: list[Watched] | None = None  # until the first shapes are known
-        self._total, self._rows = 0.0, 0
-        self._sums, self._counts = [0.0] * len(objectives), [0] * len(objectives)
+        self.watched: list[Watched] = []
 
     def resolve(self, y_shapes: list[Any], output_shapes: list[Any]) -> None:
-        """Choose the metrics that names stand for, and start them anew; raise ValueError if targets do not fit."""
-        self.watched = []
+        """Choose the metrics that names stand for, and start anew; raise ValueError if targets do not fit."""
         for output, identifier, weighted in self._chosen:
             place = self._places[output]
             metric = metrics.resolve(identifier, y_shapes[place], output_shapes[output])
             metric.target_shape(y_shapes[place], output_shapes[output])
-            metric.reset_state()
             name = metric.name if len(self.names) == 1 else f"{self.names[output]}_{metric.name}"
             self.watched.append(Watched(metric, place, output, weighted, name))
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew."""
+        self._total, self._rows = 0.0, 0
+        self._sums, self._counts = [0.0] * len(self.objectives), [0] * len(self.objectives)
+        for each in self.watched:
+            each.metric.reset_state()
 
     def update(self, batch: Batch, lowered: Lowered) -> None:
         """Take the results of a batch into account."""
-        assert batch.y is not None and self.watched is not None
+        assert batch.y is not None
         rows = len(batch.x[0])
         sums = lowered.sums()
         self._total += rows * lowered.total(sums)
@@ -89,14 +93,14 @@ class Meter:
         if len(self.names) > 1:
             for objective, total, count in zip(self.objectives, self._sums, self._counts, strict=True):
                 logs[f"{prefix}{self.names[objective.output]}_loss"] = total / max(count, 1)
-        return logs | {f"{prefix}{each.name}": each.metric.result() for each in self.watched or []}
+        return logs | {f"{prefix}{each.name}": each.metric.result() for each in self.watched}
 
     def get_state(self) -> dict[str, Any]:
         """Return the sums so far, for `set_state`."""
         plain = (int, float, np.ndarray)
         states = [
             {name: value for name, value in vars(each.metric).items() if isinstance(value, plain)}
-            for each in self.watched or []
+            for each in self.watched
         ]
         return {"total": self._total, "rows": self._rows, "sums": self._sums, "counts": self._counts, "metrics": states}
 
@@ -104,5 +108,5 @@ class Meter:
         """Go on from where `get_state` was called."""
         self._total, self._rows = state["total"], state["rows"]
         self._sums, self._counts = list(state["sums"]), list(state["counts"])
-        for each, values in zip(self.watched or [], state["metrics"], strict=True):
+        for each, values in zip(self.watched, state["metrics"], strict=True):
             vars(each.metric).update(values)

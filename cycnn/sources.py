@@ -7,7 +7,7 @@ What hands out batches of its own is in `streams`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -17,32 +17,49 @@ from .rows import Rows
 from .validation import message, received
 
 
-class Source(Protocol):
-    """What hands out the batches of an epoch.
+class Source:
+    """Base of what hands out the batches of an epoch.
 
     Attributes
     ----------
     rows : int or None
         Rows in an epoch, None if that shows only as they come.
-    steps : int or None
-        Batches in an epoch, likewise.
-    shuffled : int or None
-        How many things the order of an epoch is an order of: rows, or batches. None if there is no choosing.
     """
 
+    rows: int | None = None
+
     @property
-    def rows(self) -> int | None: ...
+    def steps(self) -> int | None:
+        """Batches in an epoch, None if that shows only as they come."""
+        raise NotImplementedError
+
     @property
-    def steps(self) -> int | None: ...
-    @property
-    def shuffled(self) -> int | None: ...
+    def shuffled(self) -> int | None:
+        """How many things the order of an epoch is an order of: rows, or batches. None if there is no choosing."""
+        return None
+
+    def first(self) -> Batch:
+        """Return a batch, to see shapes and types."""
+        raise NotImplementedError
 
     def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
         """Yield the batches of one epoch; the arrays of one are valid until the next is asked for."""
-        ...
+        raise NotImplementedError
+
+    def split(self, owner: str, share: float) -> tuple[Source, Source]:
+        """Return the first rows, and the last ones that make up this share of all."""
+        what = received("validation_split", share)
+        raise ValueError(message(owner, "validation_split", "be 0 where `x` hands out batches", what))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what epochs so far have changed, as plain JSON values: nothing, if `order` decides all."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
 
 
-class ArraySource:
+class ArraySource(Source):
     """Arrays in memory or in mapped files, cut into batches; the last may be smaller.
 
     Parameters
@@ -81,7 +98,7 @@ class ArraySource:
         self.x, self.y, self.weights = x, y, weights
         self.batch_size = batch_size
         self.x_dtypes, self.y_dtypes, self.weight_dtype = x_dtypes, y_dtypes, weight_dtype
-        self.rows = len(x[0])
+        self.rows: int = len(x[0])
         weight_dtypes = [weight_dtype] * len(weights) if weights and weight_dtype else None
         self._columns = [
             self._rows_of(arrays or [], dtypes)
@@ -116,8 +133,11 @@ class ArraySource:
                 x, y, weights = ([rows.take(index) for rows in columns] for columns in self._columns)
             yield Batch(x, y if self.y is not None else None, weights if self.weights is not None else None)
 
+    def first(self) -> Batch:
+        """Return the first row, or the arrays where there is none."""
+        return next(self.part(0, min(1, self.rows)).batches(), Batch(self.x, self.y, self.weights))
+
     def split(self, owner: str, share: float) -> tuple[ArraySource, ArraySource]:
-        """Return the first rows, and the last ones that make up this share of all."""
         at = int(self.rows * (1 - share))
         if not 0 < at < self.rows:
             rule = f"leave at least one of the {self.rows} rows on either side"
@@ -141,16 +161,28 @@ class ArraySource:
         )
 
 
-class LimitedSource:
-    """The first batches of a source in each epoch."""
+class LimitedSource(Source):
+    """The first batches of arrays in each epoch."""
 
     def __init__(self, source: ArraySource, steps: int) -> None:
-        self._source, self.steps = source, min(steps, source.steps)
-        self.rows, self.shuffled = min(source.rows, self.steps * source.batch_size), source.shuffled
+        self._source, self._steps = source, steps
+        self.rows = min(source.rows, steps * source.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return min(self._steps, self._source.steps)
+
+    @property
+    def shuffled(self) -> int:
+        return self._source.shuffled
 
     def first(self) -> Batch:
-        """Return a batch, to look at."""
-        return next(self._source.part(0, 1).batches())
+        return self._source.first()
+
+    def split(self, owner: str, share: float) -> tuple[LimitedSource, ArraySource]:
+        """Return the first rows, of which so many batches are an epoch still, and all of the last ones."""
+        first, last = self._source.split(owner, share)
+        return LimitedSource(first, self._steps), last
 
     def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
         """Yield the first batches of an epoch."""

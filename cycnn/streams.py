@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .adapters import Batch, Names, unpack
+from .sources import Source
 from .utils.py_dataset import PyDataset
 from .validation import message, received
 
 _END = object()
 
 
-class IterableSource:
+class IterableSource(Source):
     """A generator or another iterable of batches.
 
     What can be iterated over again starts anew in each epoch, unless epochs are of `steps_per_epoch` batches: then
@@ -39,9 +40,6 @@ class IterableSource:
     >>> [(batch.x[0].item(), batch.y[0].item()) for batch in source.batches()]
     [(1.0, 2.0), (2.0, 4.0), (3.0, 6.0)]
     """
-
-    rows: int | None = None
-    shuffled: int | None = None
 
     def __init__(self, iterable: Iterable[Any], steps_per_epoch: int | None = None, names: Names | None = None) -> None:
         self.names = names or Names()
@@ -104,7 +102,7 @@ class IterableSource:
         return ValueError(message(self.names.owner, "x", "give at least one batch in each epoch", what, remedy))
 
 
-class DatasetSource:
+class DatasetSource(Source):
     """A `PyDataset`, whose batches are made by its workers.
 
     Parameters
@@ -116,13 +114,11 @@ class DatasetSource:
         Of the inputs and outputs.
     """
 
-    rows: int | None = None
-
     def __init__(self, dataset: PyDataset, steps_per_epoch: int | None = None, names: Names | None = None) -> None:
         self.dataset, self.names = dataset, names or Names()
         self._wanted = steps_per_epoch
         self._at = 0  # batches of the running pass that were handed out
-        self._pass: Sequence[int] = range(0)
+        self._pass: Sequence[int] = range(0)  # the numbers of its batches in order
         if self._count() is None and steps_per_epoch is None:
             rule, what = "be given for a data set without end", received("steps_per_epoch", None)
             raise ValueError(message(self.names.owner, "steps_per_epoch", rule, what))
@@ -163,6 +159,15 @@ class DatasetSource:
                     yield parts
             left = 0 if left is None else left - len(numbers)
         self.dataset.on_epoch_end()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the place in the running pass, and what the data set says of itself."""
+        order = self._pass if isinstance(self._pass, list) else None
+        return {"at": self._at, "length": len(self._pass), "order": order, "dataset": self.dataset.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._at, self._pass = state["at"], state["order"] or range(state["length"])
+        self.dataset.set_state(state["dataset"])
 
     def _numbers(self, left: int | None, order: Sequence[int] | None) -> Sequence[int]:
         """Return the numbers of the batches that come next, `left` of them or up to the end of the pass."""

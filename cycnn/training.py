@@ -1,12 +1,10 @@
-"""Training and use of a model: fit, evaluate, predict, and the same for single batches.
+"""Training and use of a model: compile, fit, evaluate, predict.
 
-All of them run programs: the model lowered for a mode and a size of batch. The last few programs
-are kept, so that batches of the same size are lowered once.
+All of them check every argument before any work, and run programs: the model lowered for a mode and a size of batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,19 +13,18 @@ from . import optimizers, validation
 from .callbacks import Callback, CallbackList, History
 from .callbacks import check as check_callbacks
 from .compiling import chosen_metrics, objectives
-from .execution import Execution
-from .feeding import Feed, first_batch, same_inputs
+from .feeding import Feed
 from .optimizers import Optimizer
 from .progress import progress
-from .sources import ArraySource, LimitedSource, Source
-from .validation import message, received
+from .single_batches import SingleBatches, in_form
+from .sources import Source
+from .validation import message
 
 if TYPE_CHECKING:
     from .models import Model
-    from .program import Lowered
 
 
-class Trainer(Execution):
+class Trainer(SingleBatches):
     """Base of models: how they are trained, evaluated and used."""
 
     compile_arguments = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -157,24 +154,15 @@ class Trainer(Execution):
         if validation_data is not None:
             held_out = self._validation(validation_data, size, _steps("fit", "validation_steps", validation_steps))
         elif share:
-            if not isinstance(source, ArraySource):
-                what = received("validation_split", validation_split)
-                raise ValueError(message("fit", "validation_split", "be 0 where `x` hands out batches", what))
             source, held_out = source.split("fit", share)
-        if held_out is not None:
-            same_inputs(source, held_out)
-        if steps is not None and isinstance(source, ArraySource):
-            source = LimitedSource(source, steps)
-        for each in filter(None, (source, held_out)):
-            self._meter(first_batch(each))  # raises if metrics do not fit
         bar = progress("fit", verbose, "fit", source.rows, source.steps)
-        self._build_for(first_batch(source))
+        meter, held_out_meter = self._meters(source, held_out)
 
         history = History()
         params = {"epochs": epochs, "steps": source.steps, "verbose": verbose}
         events = CallbackList([*user_callbacks, history, *([bar] if bar else [])], self, params)
         self.history, self.stop_training, self.not_finite = history, False, None
-        self.running_callbacks = events.callbacks
+        self.running_callbacks, self.running_source = events.callbacks, source
         self._first_epoch, self._resume = initial_epoch, None
         try:
             events.notify("on_train_begin", {})
@@ -183,9 +171,9 @@ class Trainer(Execution):
             for epoch in range(self._first_epoch, epochs):
                 if self.stop_training:  # as the backup of a run that had stopped says
                     break
-                logs = self._epoch(epoch, source, shuffle, events, self._meter(first_batch(source)))
-                if held_out and (epoch + 1) % every == 0:
-                    values = self._evaluate(held_out, events, self._meter(first_batch(held_out)))
+                logs = self._epoch(epoch, source, shuffle, events, meter)
+                if held_out and held_out_meter and (epoch + 1) % every == 0:
+                    values = self._evaluate(held_out, events, held_out_meter)
                     logs |= {f"val_{name}": value for name, value in values.items()}
                 events.notify("on_epoch_end", epoch, logs)
                 events.notify("after_epoch_end", epoch)
@@ -193,6 +181,7 @@ class Trainer(Execution):
                 self.optimizer.finalize_variable_values(self.trainable_variables)
             events.notify("on_train_end", logs)
         finally:
+            self.running_source = None
             if bar:
                 bar.close()
         return history
@@ -229,15 +218,12 @@ class Trainer(Execution):
         steps = _steps("evaluate", "steps", steps)
         user_callbacks = check_callbacks("evaluate", callbacks)
         source = Feed(cast("Model", self), "evaluate").source(x, y, sample_weight, batch_size, steps)
-        if steps is not None and isinstance(source, ArraySource):
-            source = LimitedSource(source, steps)
-        meter = self._meter(first_batch(source))
         bar = progress("evaluate", verbose, "evaluate", source.rows, source.steps)
-        self._build_for(first_batch(source))
+        meter, _ = self._meters(source)
         params = {"epochs": 1, "steps": source.steps, "verbose": verbose}
         events = CallbackList([*([bar] if bar else []), *user_callbacks], self, params)
         try:
-            return _values(self._evaluate(source, events, meter), return_dict)
+            return in_form(self._evaluate(source, events, meter), return_dict)
         finally:
             if bar:
                 bar.close()
@@ -270,83 +256,14 @@ class Trainer(Execution):
         model = cast("Model", self)
         source = Feed(model, "predict", targets=False).source(x, None, None, batch_size, steps)
         bar = progress("predict", verbose, "predict", source.rows, source.steps)
-        self._build_for(first_batch(source))
+        self._build_for(source.first())
         params = {"epochs": 1, "steps": source.steps, "verbose": verbose}
         events = CallbackList([*([bar] if bar else []), *user_callbacks], self, params)
         try:
-            return model.formed_outputs(self._predict(source, events, steps))
+            return model.formed_outputs(self._predict(source, events))
         finally:
             if bar:
                 bar.close()
-
-    def train_on_batch(
-        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
-    ) -> Any:
-        """Take one training step on one batch; return its loss and metrics, as `evaluate` does.
-
-        The values are those of this batch alone, before the step.
-        """
-        return self._on_batch("train_on_batch", "train", x, y, sample_weight, class_weight, return_dict)
-
-    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Return the loss and the metrics of one batch, as `evaluate` does."""
-        return self._on_batch("test_on_batch", "evaluate", x, y, sample_weight, None, return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the model's output for one batch."""
-        return self.compute(x, owner="predict_on_batch")
-
-    def compute(self, x: Any, *, training: bool = False, step: int = 0, owner: str = "Model") -> Any:
-        """Return the model's output for one batch.
-
-        Parameters
-        ----------
-        x : array_like, or list or dict of arrays
-        training : bool
-            Whether layers behave as in training, False by default.
-        step : int
-            The number from which random layers then draw.
-        owner : str
-            What an error message names.
-        """
-        model = cast("Model", self)
-        ready = None if training else self._programs.recall(x)
-        if ready is not None:
-            return model.formed_outputs(ready.predictions([x]))
-        self._require(owner)
-        source = Feed(model, owner, targets=False).arrays(x, None, None, None)
-        self._build_for(first_batch(source))
-        if not source.rows:
-            return model.formed_outputs(self._predict(source, CallbackList([], self, {})))
-        batch = next(source.batches())
-        if not training:
-            self._programs.remember(x, batch.x, self._key("predict", batch))
-            return model.formed_outputs(self._program("predict", batch).predictions(batch.x))
-        lowered = self._program("call", batch)
-        with self._programs.alone():  # it moves statistics
-            lowered.key[1] = step
-            lowered.run(batch.x)
-            return model.formed_outputs([output.copy() for output in lowered.outputs])
-
-    def memory(self, mode: str, batch_size: int) -> int:
-        """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
-        mode = validation.choice("memory", "mode", mode, ("predict", "evaluate", "train"))
-        batch_size = validation.positive_int("memory", "batch_size", batch_size)
-        return self.program("memory", mode, batch_size).nbytes
-
-    def program(self, owner: str, mode: str, batch_size: int) -> Lowered:
-        """Return a new program for batches of floats, which the model does not keep; `owner` is what errors name."""
-        self._require(owner, compiled=mode != "predict")
-        return self._lower(mode, batch_size, (self.dtype,) * len(self.input_shapes))
-
-    def gradient_program(self, owner: str, x: Any, y: Any) -> tuple[Callable[[], None], Lowered]:
-        """Return a program that computes losses and gradients, and the function that runs it on a checked batch."""
-        self._require(owner, compiled=True)
-        source = Feed(cast("Model", self), owner).arrays(x, y, None, None)
-        batch = next(source.batches())
-        self._build_for(batch)
-        lowered = self._program("gradients", batch)
-        return lambda: self.run_program(lowered, batch), lowered
 
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Source:
         """Return what `fit` is to evaluate after each epoch."""
@@ -360,28 +277,9 @@ class Trainer(Execution):
             what = f"validation_data of type {type(data).__name__}"
             raise TypeError(message("fit", "validation_data", "be a pair (x, y)", what))
         x, y, weight = (*data, None)[:3]
-        source = feed.source(x, y, weight, batch_size, steps, tuple(f"validation_data[{i}]" for i in range(3)))  # type: ignore[arg-type]
-        return LimitedSource(source, steps) if steps is not None and isinstance(source, ArraySource) else source
-
-    def _on_batch(
-        self, owner: str, mode: str, x: Any, y: Any, weight: Any, class_weight: Any, return_dict: bool
-    ) -> Any:
-        """Run one batch, and return its loss and metrics."""
-        self._require(owner, compiled=True)
-        return_dict = validation.boolean(owner, "return_dict", return_dict)
-        source = Feed(cast("Model", self), owner, class_weight=class_weight).arrays(x, y, weight, None)
-        batch = next(source.batches())
-        meter = self._meter(batch)
-        self._build_for(batch)
-        self._step(mode, batch, meter)
-        return _values(meter.logs(), return_dict)
+        labels = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        return feed.source(x, y, weight, batch_size, steps, labels)
 
 
 def _steps(owner: str, name: str, value: int | None) -> int | None:
     return None if value is None else validation.positive_int(owner, name, value)
-
-
-def _values(logs: dict[str, float], return_dict: bool) -> Any:
-    """Return a loss and metrics in the form that Keras returns them."""
-    values = list(logs.values())
-    return logs if return_dict else values[0] if len(values) == 1 else values

@@ -8,6 +8,10 @@ import time
 
 import numpy as np
 import pytest
+from helpers import assert_same
+
+import cycnn
+from cycnn import Input, Sequential, callbacks, layers, losses, utils
 
 SCRIPT = """
 import sys
@@ -76,9 +80,86 @@ def check_ended(killed, whole):
     assert not (killed / "backup" / "backup.safetensors").exists()
 
 
-def test_backup_of_another_model_is_refused(tmp_path):
-    from cycnn import Input, Sequential, callbacks, layers
+class Killed(Exception):
+    """What stands for a process that is killed."""
 
+
+class Kill(callbacks.Callback):
+    """Kills the run after so many steps."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+class Shifted(utils.PyDataset):
+    """Batches that are others in each epoch."""
+
+    def __init__(self):
+        super().__init__(workers=2)
+        self.epoch = 0
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng([self.epoch, index])
+        return rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+    def get_state(self):
+        return {"epoch": self.epoch}
+
+    def set_state(self, state):
+        self.epoch = state["epoch"]
+
+
+def folder_of_images(path):
+    """Return a data set of a folder of images, shuffled anew in each epoch."""
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for i in range(20):
+        file = path / "images" / "ab"[i % 2] / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.fromarray(np.full((4, 4, 3), 12 * i, "uint8")).save(file)
+    return utils.image_dataset_from_directory(path / "images", image_size=(4, 4), batch_size=5, seed=3, verbose=False)
+
+
+@pytest.mark.parametrize("steps_per_epoch", (None, 3))
+@pytest.mark.parametrize("save_freq", ("epoch", 2))
+@pytest.mark.parametrize("kind", ("batches", "images"))
+def test_data_sets_go_on_where_they_were(tmp_path, kind, save_freq, steps_per_epoch):
+    def train(folder, *kills):
+        folder.mkdir(exist_ok=True)
+        for kill in (*kills, 0):
+            cycnn.utils.set_random_seed(5)
+            data = Shifted() if kind == "batches" else folder_of_images(folder)
+            shape = (3,) if kind == "batches" else (4, 4, 3)
+            model = Sequential([Input(shape), layers.Flatten(), layers.Dropout(0.2), layers.Dense(2)])
+            model.compile("adam", "mse" if kind == "batches" else losses.SparseCategoricalCrossentropy(True))
+            backup = callbacks.BackupAndRestore(folder / "backup", save_freq)
+            checkpoint = callbacks.ModelCheckpoint(folder / "{epoch}.safetensors", save_freq=5)
+            options = {"epochs": 4, "steps_per_epoch": steps_per_epoch, "verbose": 0}
+            try:
+                history = model.fit(data, callbacks=[backup, checkpoint, Kill(kill)], **options)
+            except Killed:
+                continue
+        files = sorted(path.name for path in folder.glob("*.safetensors"))
+        return history.history, files, *model.get_weights()
+
+    whole = train(tmp_path / "whole")
+    killed = train(tmp_path / "killed", 6, 5, 2)
+    assert killed[:2] == whole[:2]
+    for ours, theirs in zip(killed[2:], whole[2:], strict=True):
+        assert_same(ours, theirs)
+
+
+def test_backup_of_another_model_is_refused(tmp_path):
     x, y = np.zeros((8, 3), "float32"), np.zeros((8, 2), "float32")
     for units in (2, 5):
         model = Sequential([Input((3,)), layers.Dense(units), layers.Dense(2)])

@@ -21,8 +21,8 @@ class BackupAndRestore(Callback):
 
     A run that is started again with the same arguments after it was killed ends with the same bits as one that was
     not: the backup holds parameters, what the optimizer remembers, the state of the random generator, the place in
-    the epoch, the logs so far, and the counters of the other callbacks. After a run that has come to its end, the
-    backup is deleted.
+    the epoch, the logs so far, and the counters of the other callbacks and of the data set (`PyDataset.get_state`).
+    After a run that has come to its end, the backup is deleted.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class BackupAndRestore(Callback):
     Notes
     -----
     Put it before other callbacks that write files. What a generator has given before cannot be given again: with one,
-    back up after epochs.
+    back up after epochs, and derive what it draws from the number of the batch (see `MixUp`).
 
     Examples
     --------
@@ -83,9 +83,12 @@ class BackupAndRestore(Callback):
 
     def _save(self, epoch: int, place: dict[str, Any] | None) -> None:
         arrays, description = saving.state_of(self.model)
+        source = self.model.running_source
+        assert source is not None
         description["run"] = {
             "epoch": epoch,
             "place": None if place is None else _packed(place, arrays),
+            "data": _packed(source.get_state() if place is None else self.model.epoch_data, arrays),
             "rng": _packed(default_rng().bit_generator.state, arrays),
             "stop": self.model.stop_training,
             "callbacks": [_packed(callback.get_state(), arrays) for callback in self.model.running_callbacks],
@@ -101,7 +104,7 @@ class BackupAndRestore(Callback):
         saving.restore(self.model, arrays, description)
         rng, place = _unpacked(run["rng"], arrays), _unpacked(run["place"], arrays)
         default_rng().bit_generator.state = rng
-        self.model.start_at(run["epoch"], place and place | {"rng": rng})
+        self.model.start_at(run["epoch"], place and place | {"rng": rng}, _unpacked(run["data"], arrays))
         states = [_unpacked(state, arrays) for state in run["callbacks"]]
         for callback, state in zip(self.model.running_callbacks, states, strict=True):
             callback.set_state(state)

@@ -7,7 +7,7 @@ A callback is told when training, evaluation, prediction, an epoch or a batch be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..validation import message, received
 
@@ -36,13 +36,16 @@ class Callback:
 
     model: Model
     params: dict[str, Any]
+    counters: ClassVar[tuple[str, ...]] = ()  # attributes that a run which is taken up again has to know
 
     def get_state(self) -> dict[str, Any]:
-        """Return what a run that is taken up again has to know, as plain JSON values."""
-        return {}
+        """Return what a run that is taken up again has to know, as plain JSON values and arrays."""
+        return {name: getattr(self, name) for name in self.counters}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what `get_state` returned."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def set_model(self, model: Model) -> None:
         self.model = model
@@ -91,15 +94,11 @@ class History(Callback):
         Values by name, such as "loss" and "val_accuracy", one for each epoch.
     """
 
+    counters = ("epoch", "history")
+
     def __init__(self) -> None:
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = {}
-
-    def get_state(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "history": self.history}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        self.epoch, self.history = state["epoch"], state["history"]
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.epoch = []

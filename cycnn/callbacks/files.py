@@ -40,6 +40,8 @@ class ModelCheckpoint(Watching):
     True
     """
 
+    counters = ("best", "_steps")
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -100,7 +102,7 @@ class CSVLogger(Callback):
     separator : str
         "," by default.
     append : bool
-        Whether to go on with a file that is there, False by default.
+        Whether to go on with a file that is there, as for a run that is taken up again. False by default.
 
     Examples
     --------
@@ -146,6 +148,8 @@ class TensorBoard(Callback):
     --------
     >>> callback = TensorBoard("runs/first")  # doctest: +SKIP
     """
+
+    counters = ("_steps",)
 
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", histogram_freq: int = 0, update_freq: str | int = "epoch"

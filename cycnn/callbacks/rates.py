@@ -71,6 +71,8 @@ class ReduceLROnPlateau(Watching):
     0.5
     """
 
+    counters = ("best", "wait", "cooldown_left")
+
     def __init__(
         self,
         monitor: str = "val_loss",

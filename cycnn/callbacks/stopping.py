@@ -36,6 +36,8 @@ class EarlyStopping(Watching):
     True
     """
 
+    counters = ("best", "wait", "stopped_epoch", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -54,9 +56,6 @@ class EarlyStopping(Watching):
         self.start_from_epoch = validation.non_negative_int("EarlyStopping", "start_from_epoch", start_from_epoch)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights: list[Any] | None = None
-
-    def get_state(self) -> dict[str, Any]:
-        return super().get_state() | {"best_weights": self.best_weights}
 
     def on_train_begin(self, logs: Logs = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import ClassVar
 
 from .. import validation
 from .base import Callback, Logs
@@ -24,6 +24,8 @@ class Watching(Callback):
         The least change that counts as better.
     """
 
+    counters: ClassVar[tuple[str, ...]] = ("best",)
+
     def __init__(self, monitor: str, mode: str, min_delta: float, baseline: float | None = None) -> None:
         owner = type(self).__name__
         self.monitor = monitor
@@ -33,14 +35,6 @@ class Watching(Callback):
         rises = any(word in monitor for word in _MAXIMISED)
         self.rises = self.mode == "max" or (self.mode == "auto" and rises)
         self.best: float | None = baseline
-
-    def get_state(self) -> dict[str, Any]:
-        kept = ("best", "wait", "cooldown_left", "best_epoch", "stopped_epoch")
-        return {name: getattr(self, name) for name in kept if hasattr(self, name)}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
 
     def watched(self, logs: Logs) -> float | None:
         """Return the number, or None with a warning where there is none."""

@@ -148,6 +148,10 @@ class MixUp(_Mixing):
     ``images[n] = weight[n] * images[n] + (1 - weight[n]) * images[partner[n]]``, and labels likewise, where
     the partners are a random permutation of the batch.
 
+    Calls are counted from 0 in each process, and no backup knows the count. Where a run is to be taken up again with
+    the same bits, or several threads make batches, give each batch a layer with a seed of its own:
+    ``MixUp(seed=1000 * epoch + index)((x, y))`` in a `PyDataset`.
+
     References
     ----------
     .. [1] Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", 2017,
@@ -194,7 +198,8 @@ class CutMix(_Mixing):
     Notes
     -----
     The rectangle has the image's proportions and lies wholly in it. As in Keras the label's weight is the
-    share of the area that stays before the rectangle is rounded to pixels.
+    share of the area that stays before the rectangle is rounded to pixels. For runs that can be repeated see
+    `MixUp`.
 
     References
     ----------

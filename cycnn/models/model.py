@@ -385,7 +385,7 @@ class Model(Trainer, Layer):
     def __getstate__(self) -> dict[str, Any]:
         drawn = ("_programs", "_inputs", "_outputs", "_calls", "calls", "_eager")
         state = {name: value for name, value in vars(self).items() if name not in drawn}
-        return state | {"wiring": self._wiring() if self._outputs else None}
+        return state | {"running_source": None, "wiring": self._wiring() if self._outputs else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         wiring = state.pop("wiring")

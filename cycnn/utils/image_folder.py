@@ -167,6 +167,12 @@ class ImageFolder(PyDataset):
         """Shuffle the files anew, if they are to be shuffled."""
         self.epoch += 1
 
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self.epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.epoch = state["epoch"]
+
     def _decode(self, path: str, out: NDArray[np.float32]) -> bool:
         """Put an image into its place in a batch; return whether it was intact."""
         try:

@@ -20,8 +20,9 @@ class PyDataset:
 
     A data set defines ``__getitem__(index)``, which returns the batch of that number as ``(x,)``, ``(x, y)`` or
     ``(x, y, sample_weight)``, and ``__len__()``, the number of batches. It may define `on_epoch_begin` and
-    `on_epoch_end`. Batches are always handed out in order, whichever is ready first, so that the number of workers
-    changes nothing but the time; a data set that draws random numbers should derive them from `index`.
+    `on_epoch_end`, and `get_state` and `set_state` if these change it. Batches are always handed out in order,
+    whichever is ready first, so that the number of workers changes nothing but the time; a data set that draws random
+    numbers should derive them from `index`.
 
     Parameters
     ----------
@@ -105,6 +106,13 @@ class PyDataset:
 
     def on_epoch_end(self) -> None:
         """Do what is to be done after an epoch: nothing."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what earlier epochs have changed, as plain JSON values, for a run that is taken up again: nothing."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
 
     def fetch(self, numbers: Iterable[int]) -> Iterator[Any]:
         """Yield the batches of these numbers in this order, made by `workers` threads.
