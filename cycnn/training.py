@@ -249,6 +249,11 @@ class Trainer(SingleBatches):
         -------
         ndarray, or list or dict of ndarray
             For each output one row for each row of `x`, of the model's dtype.
+
+        Notes
+        -----
+        The same rows in batches of the same size give the same bits, whatever the number of threads. In batches of
+        another size, sums may be added up in another order, and the last bits differ.
         """
         self._require("predict")
         steps = _steps("predict", "steps", steps)

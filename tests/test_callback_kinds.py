@@ -1,6 +1,7 @@
 """Callbacks that stop, slow down, save and log."""
 
 import csv
+import struct
 
 import numpy as np
 import pytest
@@ -101,6 +102,50 @@ def test_lambda_callback():
     assert seen == [0, 1]
     with pytest.raises(TypeError, match="must be an event of Callback"):
         callbacks.LambdaCallback(on_tuesday=print)
+
+
+def tensorboard_events(folder):
+    """Return (tag, step, value) of all scalars, and (tag, step) of all histograms, in the files of a folder."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    scalars, histograms = [], []
+    for path in folder.iterdir():
+        data, at = path.read_bytes(), 0
+        while at < len(data):  # a length, its checksum, so many bytes, their checksum
+            (length,) = struct.unpack_from("<Q", data, at)
+            event = Event.FromString(data[at + 12 : at + 12 + length])
+            at += length + 16
+            for value in event.summary.value:
+                if value.HasField("histo"):
+                    histograms.append((value.tag, event.step))
+                else:
+                    scalars.append((value.tag, event.step, value.simple_value))
+    return scalars, histograms
+
+
+def test_tensorboard_gets_the_logs_of_epochs_and_batches_and_histograms(tmp_path):
+    pytest.importorskip("tensorboardX", reason="tensorboardX is not installed")
+    made = model()
+    made.compile("sgd", "mse", metrics=[cycnn.metrics.MeanAbsoluteError(name="interval_error")])
+    callback = callbacks.TensorBoard(tmp_path, histogram_freq=2, update_freq=3)
+    history = made.fit(
+        X, Y, batch_size=8, epochs=3, validation_data=(X[:8], Y[:8]), verbose=0, callbacks=callback
+    ).history
+    scalars, histograms = tensorboard_events(tmp_path / "train")
+    expected = [
+        (f"epoch_{name}", epoch, np.float32(history[name][epoch]))
+        for epoch in range(3)
+        for name in ("loss", "interval_error")
+    ]
+    assert [scalar for scalar in scalars if scalar[0].startswith("epoch")] == expected
+    batches = [("batch_loss", "batch_interval_error")[i % 2] for i in range(8)]
+    assert [scalar[:2] for scalar in scalars if scalar[0].startswith("batch")] == list(
+        zip(batches, np.repeat([3, 6, 9, 12], 2), strict=True)
+    )
+    assert sorted(histograms) == [(path, epoch) for path in sorted(made.named_variables()) for epoch in (0, 2)]
+    held_out, none = tensorboard_events(tmp_path / "validation")
+    assert held_out == [(tag, epoch, np.float32(history["val_" + tag[6:]][epoch])) for tag, epoch, _ in expected]
+    assert none == []
 
 
 def test_tensorboard_says_what_is_missing(monkeypatch):

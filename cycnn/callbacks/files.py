@@ -170,10 +170,10 @@ class TensorBoard(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         self._steps += 1
         if self.update_freq != "epoch" and self._steps % self.update_freq == 0:
-            self._write({f"batch_{name}": value for name, value in (logs or {}).items()}, self._steps)
+            self._write("batch", logs, self._steps)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._write({f"epoch_{name}": value for name, value in (logs or {}).items()}, epoch)
+        self._write("epoch", logs, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             for name, variable in self.model.named_variables().items():
                 self._writer("train").add_histogram(name, variable.numpy(), epoch)
@@ -183,10 +183,10 @@ class TensorBoard(Callback):
             writer.close()
         self._writers = {}
 
-    def _write(self, logs: dict[str, Any], step: int) -> None:
-        for name, value in logs.items():
-            held_out = "val_" in name
-            self._writer("validation" if held_out else "train").add_scalar(name.replace("val_", ""), value, step)
+    def _write(self, what: str, logs: Logs, step: int) -> None:
+        for name, value in (logs or {}).items():
+            writer = self._writer("validation" if name.startswith("val_") else "train")
+            writer.add_scalar(f"{what}_{name.removeprefix('val_')}", value, step)
 
     def _writer(self, name: str) -> Any:
         if name not in self._writers:
