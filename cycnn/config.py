@@ -1,9 +1,8 @@
 """What this installation runs on, with how many threads, and by which algorithms.
 
 `cycnn.config.winograd` is "auto", the default, or "off": whether convolutions of 3x3 taps may be computed by Winograd's
-algorithm where it is faster. It rounds more coarsely: with 64 channels by 1.1e-6 of the results' size in place of 4.2e-7,
-with 256 by 2.1e-6 in place of 8.3e-7 (root mean squares). float64 never uses it. A change holds from the next call of a
-model on.
+algorithm where it is faster. It rounds more coarsely: with 64 channels by 1.1e-6 of the results' size, not 4.2e-7, with
+256 by 2.1e-6, not 8.3e-7 (root mean squares). float64 never uses it. A change holds from the next call of a model on.
 """
 
 from __future__ import annotations
