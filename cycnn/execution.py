@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import config
-from .adapters import Batch
+from .batches.adapters import Batch
+from .batches.feeding import same_inputs
+from .batches.sources import Source
 from .callbacks import Callback, CallbackList, History
-from .feeding import same_inputs
 from .interrupts import AtomicStep
 from .layers.base import Layer
 from .meter import Meter, Objective
@@ -22,7 +23,6 @@ from .program.lowered import NotFinite
 from .programs import Programs, piece
 from .randomness import default_rng
 from .shapes import Shape
-from .sources import Source
 from .variable import Variable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from . import metrics
 
 if TYPE_CHECKING:
-    from .adapters import Batch
+    from .batches.adapters import Batch
     from .losses import Loss
     from .metrics import Metric
     from .program import Lowered

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from . import validation
+from .batches.feeding import Feed
 from .callbacks import CallbackList
 from .execution import Execution
-from .feeding import Feed
 
 if TYPE_CHECKING:
     from .models import Model

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from . import optimizers, validation
+from .batches.feeding import Feed
+from .batches.sources import Source
 from .callbacks import Callback, CallbackList, History
 from .callbacks import check as check_callbacks
 from .compiling import chosen_metrics, objectives
-from .feeding import Feed
 from .optimizers import Optimizer
 from .progress import progress
 from .single_batches import SingleBatches, in_form
-from .sources import Source
 from .validation import message
 
 if TYPE_CHECKING:

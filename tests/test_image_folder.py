@@ -11,8 +11,8 @@ from helpers import assert_same
 from processes import output_of
 
 import cycnn
+from cycnn.batches.streams import DatasetSource
 from cycnn.interpolation import METHODS, taps
-from cycnn.streams import DatasetSource
 from cycnn.utils import array_to_img, image_dataset_from_directory, img_to_array, load_img, save_img
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")

@@ -76,7 +76,7 @@ def test_paths_and_modules_in_code_exist(name):
 def test_architecture_names_files_of_the_package():
     named = set(re.findall(r"`(\w[\w/]*(?:\.(?:py|pyx|pxd|c|h)|/))`", text_of("docs/architecture.md"))) - {"setup.py"}
     assert named
-    places = [ROOT / "cycnn" / folder for folder in ("", "_native", "program")]
+    places = [ROOT / "cycnn" / folder for folder in ("", "_native", "batches", "program")]
     assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
 
 

@@ -8,9 +8,9 @@ from helpers import assert_same
 from processes import output_of
 
 import cycnn
-from cycnn.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
-from cycnn.sources import ArraySource
-from cycnn.streams import DatasetSource, IterableSource, stream
+from cycnn.batches.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
+from cycnn.batches.sources import ArraySource
+from cycnn.batches.streams import DatasetSource, IterableSource, stream
 from cycnn.utils import PyDataset
 
 RNG = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def test_split_leaves_the_last_rows_and_copies_nothing():
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
 def test_a_mapped_file_gives_what_an_array_gives(tmp_path, mode, monkeypatch):
-    monkeypatch.setattr("cycnn.rows._GIVEN_BACK_EVERY", 100)
+    monkeypatch.setattr("cycnn.batches.rows._GIVEN_BACK_EVERY", 100)
     x = RNG.normal(size=(50, 8)).astype("float32")
     np.save(tmp_path / "x.npy", x)
     mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
@@ -136,9 +136,9 @@ def test_an_epoch_over_a_mapped_file_does_not_fill_memory(tmp_path, dtype, shuff
     os.truncate(tmp_path / "x", 400 << 20)
     code = f"""
 import resource, numpy as np
-from cycnn.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
-from cycnn.sources import ArraySource
-from cycnn.streams import DatasetSource, IterableSource, stream
+from cycnn.batches.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
+from cycnn.batches.sources import ArraySource
+from cycnn.batches.streams import DatasetSource, IterableSource, stream
 from cycnn.utils import PyDataset
 x = np.memmap("x", {dtype!r}, "r").reshape(-1, 64, 64)
 source = ArraySource([x], None, None, 64, x_dtypes=["float32"])

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cycnn import _native
+from cycnn.batches.py_dataset import PyDataset
 from cycnn.interpolation import taps
 from cycnn.pillow import DecodeError, decode
 from cycnn.validation import message
-
-from .py_dataset import PyDataset
 
 OWNER = "image_dataset_from_directory"
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}

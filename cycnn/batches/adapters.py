@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import validation
-from .validation import message, received
+from .. import validation
+from ..validation import message, received
 
 Arrays = list[NDArray[Any]]
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import validation
+from .. import validation
+from ..validation import message, received
 from .adapters import Batch, Names, as_array, columns, same_rows, weight_columns
 from .sources import ArraySource, LimitedSource, Source
 from .streams import stream
-from .validation import message, received
 
 if TYPE_CHECKING:
-    from .models import Model
+    from ..models import Model
 
 Arrays = list[NDArray[Any]]
 

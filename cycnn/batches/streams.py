@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..validation import message, received
 from .adapters import Batch, Names, unpack
+from .py_dataset import PyDataset
 from .sources import Source
-from .utils.py_dataset import PyDataset
-from .validation import message, received
 
 _END = object()
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from cycnn import validation
-from cycnn.validation import message, received
+from .. import validation
+from ..validation import message, received
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..validation import message, received
 from .adapters import Arrays, Batch
 from .rows import Rows
-from .validation import message, received
 
 
 class Source:
