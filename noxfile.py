@@ -32,10 +32,11 @@ NATIVE = [
             "noise",
         ),
         *("combine", "rearrange", "resize", "augment", "losses_native", "optimizers_native", "regularizers_native"),
-        *("native", "program", "threads", "failures", "training", "random_graphs"),
+        *("winograd", "winograd_kernel", "native", "program", "programs", "threads", "failures", "training"),
+        "random_graphs",
     )
 ]
-RACES = ["tests/test_threads.py", "tests/test_failures.py", "tests/test_program.py"]
+RACES = [f"tests/test_{name}.py" for name in ("threads", "failures", "program", "programs")]
 EMULATED = [f"tests/test_{name}.py" for name in ("conv2d", "pool2d", "depthwise", "normalize")]
 LARGEST_WHEEL = 3_000_000
 

@@ -149,15 +149,18 @@ class Execution:
         for i, batch in enumerate(source.batches()):
             events.notify("on_predict_batch_begin", i, {})
             size = len(batch.x[0])
-            lowered = self._program("predict", batch)
-            if whole is None and rows is not None:
-                whole = [np.empty((rows, *output.shape[1:]), output.dtype) for output in lowered.outputs]
-            if whole is None:
-                part = [np.empty((size, *output.shape[1:]), output.dtype) for output in lowered.outputs]
-                parts.append(part)
-            else:
-                part = [output[at : at + size] for output in whole]
-            lowered.predict(batch.x, part)
+            lowered = self._claim(batch)
+            try:
+                if whole is None and rows is not None:
+                    whole = [np.empty((rows, *output.shape[1:]), output.dtype) for output in lowered.outputs]
+                if whole is None:
+                    part = [np.empty((size, *output.shape[1:]), output.dtype) for output in lowered.outputs]
+                    parts.append(part)
+                else:
+                    part = [output[at : at + size] for output in whole]
+                lowered.predict(batch.x, part)
+            finally:
+                lowered.lock.release()
             at += size
             events.notify("on_predict_batch_end", i, {"outputs": part[0] if len(part) == 1 else part})
         events.notify("on_predict_end", {})
@@ -216,6 +219,11 @@ class Execution:
         """Return the program for batches of this size and type, lowered anew if it is not kept."""
         key = self._key(mode, batch)
         return self._programs.get(key, lambda: self._lower(*key[:4]))
+
+    def _claim(self, batch: Batch) -> Lowered:
+        """Return a program that predicts such batches; its lock is held, and the caller releases it."""
+        key = self._key("predict", batch)
+        return self._programs.claim(key, lambda: self._lower(*key[:4]))
 
     def _key(self, mode: str, batch: Batch) -> tuple[Any, ...]:
         """Return all that a program depends on."""

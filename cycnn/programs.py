@@ -1,4 +1,8 @@
-"""The programs that a model keeps: those that its last few shapes of batches were lowered to."""
+"""The programs that a model keeps: those that its last few shapes of batches were lowered to.
+
+Threads that predict at once with one model have a program each, with memory of its own; parameters, and what is packed
+of them, they share.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from numpy.typing import NDArray
 
 from . import config
 from ._native import Step
+from ._native.limits import available_cpus
 
 if TYPE_CHECKING:
     from .program import Lowered
@@ -33,15 +38,19 @@ class Programs:
 
     Threads may run different programs of a model at once: they only read its parameters. A step of training writes
     them, and keeps the others from running: it holds the locks of all, and the gate through which new ones come.
+
+    Of programs that predict there are several of a kind where threads have wanted to run them at once: as many as there
+    are CPUs at most, for more would only take memory.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], Lowered] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], list[Lowered]] = OrderedDict()
         self._keys: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # of predictions, by what an array looks like
         self._begin()
 
     def _begin(self) -> None:
         self._process, self._gate = os.getpid(), threading.RLock()
+        self._most, self._turn = available_cpus(), 0
         self._alive: weakref.WeakSet[Lowered] = weakref.WeakSet()
 
     def _enter(self) -> threading.RLock:
@@ -61,16 +70,39 @@ class Programs:
     def get(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> Lowered:
         """Return the program of this key, lowered if it is not kept."""
         with self._enter():
-            lowered = self._kept.pop(key, None) or lower()
-            self._alive.add(lowered)
-            self._kept[key] = lowered
-            while len(self._kept) > MOST_PROGRAMS:
-                self._kept.popitem(last=False)
-            return lowered
+            return self._of(key, lower)[0]
+
+    def claim(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> Lowered:
+        """Return a program of this key that no other thread runs, lowered if need be; the caller releases its lock."""
+        with self._enter():
+            same = self._of(key, lower)
+            for lowered in same:
+                if lowered.lock.acquire(blocking=False):
+                    return lowered
+            if len(same) < self._most:
+                lowered = lower()
+                self._alive.add(lowered)
+                same.append(lowered)
+            else:  # wait for one of them, each thread for another
+                self._turn += 1
+                lowered = same[self._turn % len(same)]
+        lowered.lock.acquire()
+        return lowered
+
+    def _of(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> list[Lowered]:
+        """Return all programs of this key, at least one; the gate is held."""
+        same = self._kept.pop(key, None)
+        if same is None:
+            same = [lower()]
+            self._alive.update(same)
+        self._kept[key] = same
+        while len(self._kept) > MOST_PROGRAMS:
+            self._kept.popitem(last=False)
+        return same
 
     def values(self) -> list[Lowered]:
-        """Return the programs, the one used last at the end."""
-        return list(self._kept.values())
+        """Return the programs, those used last at the end."""
+        return [lowered for same in self._kept.values() for lowered in same]
 
     def remember(self, x: object, read: list[NDArray[Any]], key: tuple[Any, ...]) -> None:
         """Say that the program of this key predicts arrays like `x`, if it read it as it is: they need no checks."""
@@ -81,11 +113,15 @@ class Programs:
         self._keys[x.shape, x.dtype, config.winograd, os.getpid()] = key
 
     def recall(self, x: object) -> Lowered | None:
-        """Return the program that has predicted an array of this shape and type before, or None."""
+        """Return a program that has predicted an array of this shape and type before and that no other thread runs, or
+        None; the caller releases its lock."""
         if type(x) is not np.ndarray or not x.flags.carray:
             return None
         key = self._keys.get((x.shape, x.dtype, config.winograd, os.getpid()))
-        return None if key is None else self._kept.get(key)
+        for lowered in () if key is None else self._kept.get(key, ()):
+            if lowered.lock.acquire(blocking=False):
+                return lowered
+        return None
 
 
 def piece(lowered: Lowered) -> int:

@@ -164,8 +164,9 @@ def _set_weights(model: Any, weights: Mapping[str, NDArray[Any]], skip: bool = F
         elif not skip:
             rule = f"hold {name} of the shape {variable.shape}"
             raise ValueError(message("load_weights", "path", rule, f"path={path!r} with {received('shape', shape)}"))
-    for variable, array in fitting.items():
-        variable.assign(np.asarray(array, variable.dtype))
+    with model._programs.alone():
+        for variable, array in fitting.items():
+            variable.assign(np.asarray(array, variable.dtype))
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -51,7 +51,10 @@ class SingleBatches(Execution):
         model = cast("Model", self)
         ready = None if training else self._programs.recall(x)
         if ready is not None:
-            return model.formed_outputs(ready.predictions([x]))
+            try:
+                return model.formed_outputs(ready.predictions([x]))
+            finally:
+                ready.lock.release()
         self._require(owner)
         source = Feed(model, owner, targets=False).arrays(x, None, None, None)
         self._build_for(source.first())
@@ -60,7 +63,11 @@ class SingleBatches(Execution):
         batch = next(source.batches())
         if not training:
             self._programs.remember(x, batch.x, self._key("predict", batch))
-            return model.formed_outputs(self._program("predict", batch).predictions(batch.x))
+            lowered = self._claim(batch)
+            try:
+                return model.formed_outputs(lowered.predictions(batch.x))
+            finally:
+                lowered.lock.release()
         lowered = self._program("call", batch)
         with self._programs.alone():  # it moves statistics
             lowered.key[1] = step

@@ -1,5 +1,8 @@
 """The programs that a model keeps, and the short way of arrays that need no checks."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -21,7 +24,9 @@ class TestRecall:
         x = images()
         assert model._programs.recall(x) is None
         first = model(x)
-        assert model._programs.recall(images(2)) is not None
+        recalled = model._programs.recall(images(2))
+        assert recalled is not None
+        recalled.lock.release()
         np.testing.assert_array_equal(model(x), first)
         np.testing.assert_array_equal(model(x), model.predict(x, verbose=0))
 
@@ -119,3 +124,91 @@ class TestPieces:
                 return dout - dout.mean(axis=0)
 
         assert self.network(Centre()).program("test", "predict", 96).rows == 96
+
+
+class Meeting(layers.PythonLayer):
+    """Returns what comes in, once so many threads are in it at the same time and `go` is set."""
+
+    def __init__(self, parties, **kwargs):
+        super().__init__(**kwargs)
+        self.barrier, self.go = threading.Barrier(parties), threading.Event()
+
+    def forward(self, x, training):
+        self.barrier.wait(timeout=60)
+        assert self.go.wait(timeout=60)
+        return x
+
+
+class TestAtOnce:
+    """Threads that predict with one model at the same time."""
+
+    def meeting(self, parties, cpus=2):
+        layer = Meeting(parties)
+        model = Sequential([Input((6, 6, 2)), layers.Conv2D(3, 3), layer])
+        model._programs._most = cpus
+        return model, layer
+
+    @pytest.mark.parametrize("short", [False, True], ids=["predict", "call"])
+    def test_programs_of_one_shape_run_together(self, short):
+        model, layer = self.meeting(2)
+        layer.go.set()
+        batches = [images(), -images()]
+        with ThreadPoolExecutor(2) as executor:
+            for _ in range(3):  # the first lower programs
+                futures = [
+                    executor.submit(model if short else lambda x: model.predict(x, verbose=0), x) for x in batches
+                ]
+                first, second = [future.result(timeout=60) for future in futures]
+                np.testing.assert_array_equal(first, -second)
+                assert np.any(first)
+        assert len(model._programs.values()) == 2
+
+    def test_there_are_no_more_programs_than_cpus(self, model):
+        model._programs._most = 2
+        start = threading.Barrier(6)
+        expected = [model(images() * i) for i in range(6)]
+
+        def predict(i):
+            start.wait(timeout=60)
+            return [model(images() * i) for _ in range(30)]
+
+        with ThreadPoolExecutor(6) as executor:
+            for outputs, right in zip(executor.map(predict, range(6), timeout=60), expected, strict=True):
+                for output in outputs:
+                    np.testing.assert_array_equal(output, right)
+        assert len(model._programs.values()) <= 2
+
+    @pytest.mark.parametrize("change", ["set_weights", "load_weights"])
+    def test_parameters_stay_until_all_have_run(self, change, tmp_path):
+        model, layer = self.meeting(3)
+        path = tmp_path / "weights"
+        ones, zeros = [[np.full_like(weight, value) for weight in model.get_weights()] for value in (1, 0)]
+        model.set_weights(zeros)
+        model.save_weights(path)
+        model.set_weights(ones)
+        x = np.ones((2, 6, 6, 2), "float32")
+        with ThreadPoolExecutor(3) as executor:
+            predictions = [executor.submit(model, x) for _ in range(2)]
+            layer.barrier.wait(timeout=60)
+            changed = executor.submit(
+                *((model.set_weights, zeros) if change == "set_weights" else (model.load_weights, path))
+            )
+            with pytest.raises(TimeoutError):
+                changed.result(timeout=0.1)
+            layer.go.set()
+            for prediction in predictions:
+                np.testing.assert_array_equal(prediction.result(timeout=60), np.full((2, 4, 4, 3), 19))
+            changed.result(timeout=60)
+        assert not np.any(model.get_weights()[0])
+
+    def test_a_prediction_that_fails_leaves_its_program_to_others(self):
+        model, layer = self.meeting(2)
+        layer.barrier.abort()
+        with pytest.raises(threading.BrokenBarrierError):
+            model(images())
+        with pytest.raises(threading.BrokenBarrierError):
+            model.predict(images(), verbose=0)
+        layer.barrier, _ = threading.Barrier(1), layer.go.set()
+        with ThreadPoolExecutor(1) as executor:
+            assert executor.submit(model, images()).result(timeout=60).shape == (2, 4, 4, 3)
+        assert len(model._programs.values()) == 1

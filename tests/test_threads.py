@@ -171,6 +171,21 @@ class TestPythonThreads:
                 for output in outputs:
                     assert_same(output, right)
 
+    def test_four_read_new_parameters_at_once(self):
+        # Some of them find what is packed of the parameters out of date at the same time.
+        model, (x, _) = network(), images(4)
+        weights = model.get_weights()
+        expected = []
+        for sign in (1, -1):
+            other = network()
+            other.set_weights([sign * weight for weight in weights])
+            expected.append(other.predict(x, verbose=0))
+        with ThreadPoolExecutor(4) as executor:
+            for i in range(40):
+                model.set_weights([(-1) ** i * weight for weight in weights])
+                for output in executor.map(model, [x] * 8, timeout=60):
+                    assert_same(output, expected[i % 2])
+
     def test_two_models_learn_at_once(self):
         x, y = images(96)
         alone, together = [], [network(seed) for seed in (1, 2)]

@@ -1,6 +1,7 @@
 """What convolutions by register tiles share: the kernel packed into panels, and the call of a tile by its rows."""
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.threads cimport begin_copy, end_copy
 from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, correlation_tile, sliding_tile
 
@@ -85,9 +86,9 @@ cdef class PackedKernel(Step):
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
-        if self.packed_version != version:
+        if begin_copy(&self.packed_version, version):
             self.split(self.groups * self.tap_rows * self.tap_columns * self.lots * self.chunks, 4.0 * self.kernel.size)
-            self.packed_version = version
+            end_copy(&self.packed_version, version)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         """Pack a chunk of the source channels of one tap: for one panel where they are transposed, else for all."""

@@ -13,6 +13,7 @@ these tells whether any of them has changed since the last run; where none has, 
 from libc.math cimport sqrt
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.threads cimport begin_copy, end_copy
 from .activations cimport real_t
 
 cdef enum:
@@ -95,7 +96,7 @@ cdef class FoldNorm(Step):
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.versions()  # before, for a parameter may change meanwhile
-        if version == self.version:
+        if not begin_copy(&self.version, version):
             return
         self.prepare(
             NULL if self.bias is None else self.bias.data, self.mean.data, self.variance.data,
@@ -105,7 +106,7 @@ cdef class FoldNorm(Step):
         self.split((self.rows + self.block - 1) // self.block, <double> self.kernel.size)
         self.folded.version += 1
         self.shift.version += 1
-        self.version = version
+        end_copy(&self.version, version)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef Py_ssize_t first = i * self.block, at = first * self.line * self.kernel.itemsize

@@ -30,6 +30,7 @@
 static struct {
     lock_t owner; /* held by the thread whose run the workers serve, and while resizing */
     lock_t asleep; /* protects the two conditions */
+    lock_t copying; /* held by the thread that makes a copy of a parameter */
     condition_t wake, finished;
     _Atomic uint64_t state;
     _Atomic ptrdiff_t next;
@@ -40,11 +41,12 @@ static struct {
     _Atomic int cpu; /* where the last run was called */
     size_t scratch_bytes;
     thread_t *workers;
-    int started, wanted;
+    int started;
+    _Atomic int wanted;
     int64_t spin; /* SPIN, or 0 with more threads than processors */
 } pool = {
-    .owner = LOCK_INITIAL, .asleep = LOCK_INITIAL, .wake = CONDITION_INITIAL, .finished = CONDITION_INITIAL,
-    .spin = SPIN,
+    .owner = LOCK_INITIAL, .asleep = LOCK_INITIAL, .copying = LOCK_INITIAL,
+    .wake = CONDITION_INITIAL, .finished = CONDITION_INITIAL, .spin = SPIN,
 };
 
 static THREAD_LOCAL struct { char *data; size_t bytes; int inside; } self;
@@ -110,6 +112,7 @@ static void reset_after_fork(void)
 {
     pthread_mutex_init(&pool.owner, NULL);
     pthread_mutex_init(&pool.asleep, NULL);
+    pthread_mutex_init(&pool.copying, NULL);
     pthread_cond_init(&pool.wake, NULL);
     pthread_cond_init(&pool.finished, NULL);
     pool.state = 0;
@@ -139,6 +142,22 @@ int pool_reserve(size_t bytes)
         keep_scratch(data);
     }
     return 1;
+}
+
+int pool_begin_copy(unsigned long long *made, unsigned long long version)
+{
+    _Atomic unsigned long long *number = (_Atomic unsigned long long *)made;
+    if (atomic_load_explicit(number, memory_order_acquire) == version) return 0;
+    lock(&pool.copying);
+    if (atomic_load_explicit(number, memory_order_relaxed) != version) return 1;
+    unlock(&pool.copying);
+    return 0;
+}
+
+void pool_end_copy(unsigned long long *made, unsigned long long version)
+{
+    atomic_store_explicit((_Atomic unsigned long long *)made, version, memory_order_release);
+    unlock(&pool.copying);
 }
 
 static void run_tasks(void)

@@ -22,6 +22,11 @@ int pool_size(void);
    Returns 0 where memory is short. */
 int pool_reserve(size_t bytes);
 
+/* What is derived from parameters is shared by the threads that read it: one of them makes it anew while others wait.
+   Returns 0 if `*made` says that it is of this version; otherwise it is to be made, and then pool_end_copy to be called. */
+int pool_begin_copy(unsigned long long *made, unsigned long long version);
+void pool_end_copy(unsigned long long *made, unsigned long long version);
+
 /* Denormal numbers cost 40-100 times as much as others: flush them to zero, and restore. */
 unsigned long long pool_flush_denormals(void);
 void pool_restore_denormals(unsigned long long saved);

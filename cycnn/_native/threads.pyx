@@ -8,6 +8,8 @@ cdef extern from "pool.h" nogil:
     void pool_resize(int threads, int cpus) noexcept
     int pool_size() noexcept
     int pool_reserve(size_t nbytes) noexcept
+    int pool_begin_copy(unsigned long long* made, unsigned long long version) noexcept
+    void pool_end_copy(unsigned long long* made, unsigned long long version) noexcept
     unsigned long long pool_flush_denormals() noexcept
     void pool_restore_denormals(unsigned long long saved) noexcept
 
@@ -19,6 +21,15 @@ cdef void parallel_for(task_t task, void* context, Py_ssize_t count, double cost
 
 cdef bint reserve_scratch(Py_ssize_t nbytes) noexcept nogil:
     return pool_reserve(nbytes)
+
+
+cdef bint begin_copy(unsigned long long* made, unsigned long long version) noexcept nogil:
+    """Return whether what threads share of a parameter is to be made anew; then `end_copy` lets the others go on."""
+    return pool_begin_copy(made, version)
+
+
+cdef void end_copy(unsigned long long* made, unsigned long long version) noexcept nogil:
+    pool_end_copy(made, version)
 
 
 cdef unsigned long long flush_denormals() noexcept nogil:

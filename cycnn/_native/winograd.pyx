@@ -21,6 +21,7 @@ outputs with the factor one.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.threads cimport begin_copy, end_copy
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, copy_rows, transpose_rows
 from .fetch cimport fetch
@@ -74,9 +75,9 @@ cdef class WinogradKernel(Step):
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
-        if self.packed_version != version and not self.large:
+        if not self.large and begin_copy(&self.packed_version, version):
             self.split(self.panels * self.chunks, 16.0 * self.kernel.size)
-            self.packed_version = version
+            end_copy(&self.packed_version, version)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:

@@ -295,7 +295,8 @@ class Model(Trainer, Layer):
         weights : list of array_like
             As `get_weights` returns them, here or in Keras.
         """
-        assign_all("set_weights", self.weights, weights)
+        with self._programs.alone():
+            assign_all("set_weights", self.weights, weights)
 
     def resolve_shapes(self, shapes: list[Shape], owner: str, names: list[str]) -> list[Shape]:
         """Return the shapes of the outputs for data of these shapes, or raise ValueError.
