@@ -19,6 +19,8 @@
 #define SMALL_WORK 50000.0
 /* Nanoseconds that a waiting thread spins before it sleeps: about what waking it would cost. */
 #define SPIN 50000
+/* Nanoseconds for which threads that have run programs at once are expected to do so again. */
+#define CROWDED 1000000
 #define SCRATCH_ALIGNMENT 4096
 
 /* The state of the current run in one word: its number, whether workers may still join, how many have. */
@@ -42,7 +44,9 @@ static struct {
     size_t scratch_bytes;
     thread_t *workers;
     int started;
-    _Atomic int wanted;
+    _Atomic int wanted, helpers; /* workers, and those that may join the run */
+    _Atomic int callers, crowd; /* threads that run programs, and how many others have done so lately */
+    _Atomic int64_t crowded; /* until when these are expected again, or 0 */
     int64_t spin; /* SPIN, or 0 with more threads than processors */
 } pool = {
     .owner = LOCK_INITIAL, .asleep = LOCK_INITIAL, .copying = LOCK_INITIAL,
@@ -116,7 +120,8 @@ static void reset_after_fork(void)
     pthread_cond_init(&pool.wake, NULL);
     pthread_cond_init(&pool.finished, NULL);
     pool.state = 0;
-    pool.sleepers = pool.waiting = pool.stop = 0;
+    pool.sleepers = pool.waiting = pool.stop = pool.callers = 0;
+    pool.crowded = 0;
     pool.workers = NULL;
     pool.started = 0;
     self.inside = 0;
@@ -182,6 +187,7 @@ static int serve(uint64_t state)
 }
 
 static int is_new(uint64_t state, uint64_t seen) { return (state & OPEN) && RUN_OF(state) != seen; }
+static int is_full(uint64_t state) { return (int)(state & ACTIVE) >= atomic_load(&pool.helpers); }
 
 /* Spin until a run opens that is new to this worker, for a while; returns whether one has. */
 static int spin_for_run(uint64_t seen)
@@ -247,7 +253,7 @@ THREAD_FUNCTION(work)
     while (!atomic_load(&pool.stop)) {
         state = atomic_load(&pool.state);
         if (is_new(state, seen)) {
-            if (serve(state)) seen = RUN_OF(state);
+            if (is_full(state) || serve(state)) seen = RUN_OF(state);
         } else if (!spin_for_run(seen)) {
             sleep_for_run(seen);
         }
@@ -292,6 +298,26 @@ void pool_resize(int threads, int cpus)
 
 int pool_size(void) { return pool.wanted + 1; }
 
+void pool_enter(void)
+{
+    int others = atomic_fetch_add(&pool.callers, 1);
+    if (others == 0) return;
+    atomic_store(&pool.crowd, others);
+    atomic_store(&pool.crowded, nanoseconds() + CROWDED);
+}
+
+void pool_leave(void) { atomic_fetch_sub(&pool.callers, 1); }
+
+/* Return how many other threads run programs now, or have done so a moment ago: those that predict in a loop. */
+static int other_callers(void)
+{
+    int others = atomic_load(&pool.callers) - 1, crowd = atomic_load(&pool.crowd);
+    int64_t until = atomic_load(&pool.crowded);
+    if (until && nanoseconds() >= until) atomic_compare_exchange_strong(&pool.crowded, &until, 0);
+    else if (until && others < crowd) others = crowd;
+    return others > 0 ? others : 0;
+}
+
 static void wait_for_workers(void)
 {
     int64_t end = nanoseconds() + pool.spin;
@@ -311,8 +337,9 @@ static void wait_for_workers(void)
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
 {
     /* Small work, a run inside a run, and a run beside another thread's run stay on this thread. */
-    if (count < 2 || cost < SMALL_WORK || pool.wanted < 1 || self.inside
-        || !try_lock(&pool.owner)) {
+    int helpers = 0;
+    if (count > 1 && cost >= SMALL_WORK && !self.inside) helpers = pool.wanted - other_callers();
+    if (helpers < 1 || !try_lock(&pool.owner)) {
         for (ptrdiff_t i = 0; i < count; i++) task(context, i, self.data);
         return;
     }
@@ -323,6 +350,7 @@ void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
     pool.count = count;
     atomic_store(&pool.cpu, sched_getcpu());
     pool.scratch_bytes = self.bytes;
+    atomic_store(&pool.helpers, helpers);
     atomic_store(&pool.next, 0);
     atomic_store(&pool.state, (RUN_OF(atomic_load(&pool.state)) + 1) * RUN_ONE | OPEN);
     if (atomic_load(&pool.sleepers)) wake_all();

@@ -14,6 +14,11 @@ typedef void (*task_t)(void *context, ptrdiff_t task, char *scratch);
 
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost);
 
+/* A thread says when it begins and ends to run a program. Of those that do so at once each leaves a processor to every
+   other: while there are as many as threads, all compute alone. */
+void pool_enter(void);
+void pool_leave(void);
+
 /* `threads` counts the caller. Threads beyond `cpus` never spin. Takes effect at the next run. */
 void pool_resize(int threads, int cpus);
 int pool_size(void);

@@ -11,7 +11,9 @@ from cpython.buffer cimport (
 )
 from libc.stdlib cimport free, malloc
 
-from cycnn._native.threads cimport flush_denormals, parallel_for, reserve_scratch, restore_denormals
+from cycnn._native.threads cimport (
+    enter_program, flush_denormals, leave_program, parallel_for, reserve_scratch, restore_denormals,
+)
 
 from math import prod
 
@@ -188,10 +190,12 @@ cdef class Program:
         if not reserve_scratch(self.scratch):
             raise MemoryError(f"{self.scratch} bytes of scratch memory could not be allocated")
         with nogil:
+            enter_program()
             saved = flush_denormals()
             for i in range(self.count):
                 (<Step> self.calls[i]).run()
             restore_denormals(saved)
+            leave_program()
 
     def __dealloc__(self):
         free(self.calls)

@@ -4,6 +4,8 @@ ctypedef void (*task_t)(void* context, Py_ssize_t task, char* scratch) noexcept 
 
 cdef void parallel_for(task_t task, void* context, Py_ssize_t count, double cost) noexcept nogil
 cdef bint reserve_scratch(Py_ssize_t nbytes) noexcept nogil
+cdef void enter_program() noexcept nogil
+cdef void leave_program() noexcept nogil
 cdef bint begin_copy(unsigned long long* made, unsigned long long version) noexcept nogil
 cdef void end_copy(unsigned long long* made, unsigned long long version) noexcept nogil
 cdef unsigned long long flush_denormals() noexcept nogil

@@ -8,6 +8,8 @@ cdef extern from "pool.h" nogil:
     void pool_resize(int threads, int cpus) noexcept
     int pool_size() noexcept
     int pool_reserve(size_t nbytes) noexcept
+    void pool_enter() noexcept
+    void pool_leave() noexcept
     int pool_begin_copy(unsigned long long* made, unsigned long long version) noexcept
     void pool_end_copy(unsigned long long* made, unsigned long long version) noexcept
     unsigned long long pool_flush_denormals() noexcept
@@ -21,6 +23,15 @@ cdef void parallel_for(task_t task, void* context, Py_ssize_t count, double cost
 
 cdef bint reserve_scratch(Py_ssize_t nbytes) noexcept nogil:
     return pool_reserve(nbytes)
+
+
+cdef void enter_program() noexcept nogil:
+    """Say that this thread begins to run a program: threads that do so at once leave processors to each other."""
+    pool_enter()
+
+
+cdef void leave_program() noexcept nogil:
+    pool_leave()
 
 
 cdef bint begin_copy(unsigned long long* made, unsigned long long version) noexcept nogil:

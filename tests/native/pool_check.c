@@ -25,7 +25,9 @@ static void run_often(void)
     if (!pool_reserve(1 << 16)) atomic_fetch_add(&failures, 1);
     for (int run = 0; run < RUNS; run++) {
         unsigned long long saved = pool_flush_denormals();
+        pool_enter();
         pool_run(count_task, done, TASKS, 1e9);
+        pool_leave();
         pool_restore_denormals(saved);
         for (int i = 0; i < TASKS; i++)
             if (done[i] != run + 1) atomic_fetch_add(&failures, 1);
