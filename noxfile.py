@@ -135,7 +135,8 @@ def asan_ubsan(session):
 def tsan(session):
     """Look for races in the pool and in concurrent predictions and trainings."""
     built_copy(session, CYCNN_SANITIZE="thread", CYCNN_LEVELS="v3")
-    environment = {"LD_PRELOAD": library(session, "libtsan.so"), "TSAN_OPTIONS": "exitcode=66:die_after_fork=0:allocator_may_return_null=1"}
+    options = "exitcode=66:die_after_fork=0:allocator_may_return_null=1"
+    environment = {"LD_PRELOAD": library(session, "libtsan.so"), "TSAN_OPTIONS": options}
     session.run("python", "-m", "pytest", "-q", "-k", "not fork", *(session.posargs or RACES), env=environment)
 
 
