@@ -19,7 +19,7 @@ from .callbacks import Callback, CallbackList, History
 from .interrupts import AtomicStep
 from .layers.base import Layer
 from .meter import Meter, Objective
-from .program.lowered import NotFinite
+from .program.learning import NotFinite
 from .programs import Programs, piece
 from .randomness import default_rng
 from .shapes import Shape

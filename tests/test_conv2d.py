@@ -11,7 +11,7 @@ from guard_pages import guarded
 from helpers import assert_adjoint, assert_same, assert_within_rounding, integers
 
 from cycnn import _native, shapes
-from cycnn._native import Buffer, kernels, run_step
+from cycnn._native import Buffer, Memory, Program, kernels, run_step
 
 BACK_ENDS = [
     (isa, name, dtype)
@@ -310,6 +310,26 @@ def test_a_changed_kernel_is_seen(back_end):
     shared.touch()
     run_step(step)
     assert_same(np.asarray(out), 2 * before)
+
+
+@pytest.mark.parametrize("case", FEW, ids=case_name)
+def test_kernel_that_is_not_kept_gives_the_same(case):
+    steps, (x, kernel, bias, dout) = kernels(), cast(arrays(case), "float32")
+    out, dx = unwritten(dout.shape, "float32"), unwritten(x.shape, "float32")
+    read = Buffer.of(kernel)
+    made = [
+        steps.Conv2DForward(Buffer.of(x), read, Buffer.of(bias), Buffer.of(out), case[4], "linear"),
+        steps.Conv2DBackwardInput(Buffer.of(dout), read, Buffer.of(dx), case[4], "linear", None),
+    ]
+    for step in made:
+        step.repack()
+        step.place_workspace(Memory(step.workspace), 0)
+    for factor in (1, 2):
+        Program(made).run()
+        assert_same(out, (factor * expected(case)[0] + bias).astype("float32"))
+        assert_same(dx, (factor * expected(case)[1]).astype("float32"))
+        kernel *= 2
+        read.touch()
 
 
 def test_no_images_are_no_work(back_end):

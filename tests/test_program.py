@@ -218,6 +218,37 @@ class TestSteps:
         assert steps_of(model, "train").count("ParameterUpdate") == 3
         assert "ParameterUpdate" not in steps_of(model, "gradients") + steps_of(model, "evaluate")
 
+    def test_parameter_is_updated_behind_its_gradient(self):
+        model = model_of(layers.Conv2D(4, 3, use_bias=False), layers.Flatten(), layers.Dense(2, use_bias=False))
+        model.optimizer.build(model.trainable_variables)
+        last = ["Conv2DBackwardKernel", "Conv2DBackwardInput", "ParameterUpdate"]
+        assert steps_of(model, "train")[-5:] == [*last, "Conv2DBackwardKernel", "ParameterUpdate"]
+
+    def test_parameter_of_several_layers_is_updated_once_behind_all(self):
+        shared, x = layers.Conv2D(2, 3, padding="same", use_bias=False), Input((6, 6, 2))
+        model = cycnn.Model(x, shared(layers.Activation("tanh")(layers.Conv2D(2, 1, use_bias=False)(shared(x)))))
+        model.compile(cycnn.optimizers.SGD(0.5), "mse")
+        model.optimizer.build(model.trainable_variables)
+        steps = steps_of(model, "train")
+        assert [i for i, step in enumerate(steps) if step == "ParameterUpdate"] == [len(steps) - 4, len(steps) - 1]
+
+    @pytest.mark.parametrize("option", ["global_clipnorm", "guarded", "python"])
+    def test_updates_come_last_where_they_wait_for_all_gradients(self, option):
+        class Double(cycnn.layers.PythonLayer):
+            def forward(self, x, training):
+                return 2 * x
+
+            def backward(self, x, y, dy):
+                return 2 * dy
+
+        middle = [Double()] if option == "python" else []
+        model = model_of(layers.Conv2D(4, 3, use_bias=False), *middle, layers.Flatten(), layers.Dense(2, use_bias=False))
+        clip = 1.0 if option == "global_clipnorm" else None
+        model.compile(cycnn.optimizers.SGD(0.5, global_clipnorm=clip), "mse")
+        model.guarded = option == "guarded"
+        model.optimizer.build(model.trainable_variables)
+        assert steps_of(model, "train")[-2:] == ["ParameterUpdate"] * 2
+
     def test_change_of_shape_is_no_step(self):
         assert steps_of(model_of(layers.Conv2D(4, 3), layers.Flatten())) == ["Conv2DForward"]
 
@@ -456,6 +487,16 @@ class TestMemory:
         model = model_of(*[layers.Conv2D(8, 3, padding="same", activation="relu") for _ in range(6)])
         predict, evaluate, train = (model.memory(mode, 16) for mode in ("predict", "evaluate", "train"))
         assert predict <= evaluate < train / 3
+
+    def test_gradients_of_parameters_share_a_place(self):
+        def memory(depth, **options):
+            model = model_of(layers.Flatten(), *[layers.Dense(300, use_bias=False) for _ in range(depth)], shape=(300,))
+            model.compile(cycnn.optimizers.SGD(**options), "mse")
+            return model.memory("train", 1)
+
+        one_gradient = 300 * 300 * 4
+        assert memory(9) - memory(3) < one_gradient / 10
+        assert memory(9, global_clipnorm=1.0) - memory(3, global_clipnorm=1.0) > 5 * one_gradient
 
     def test_prediction_needs_no_more_for_more_layers(self):
         def memory(depth):

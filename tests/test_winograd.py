@@ -11,7 +11,7 @@ from helpers import assert_adjoint, assert_same, assert_within_rounding, roundin
 
 import cycnn
 from cycnn import Input, Sequential, _native, config, layers, shapes
-from cycnn._native import Buffer, Program, kernels, run_step
+from cycnn._native import Buffer, Memory, Program, kernels, run_step
 from cycnn.program import algorithms, lower
 
 SAME, VALID, ASYMMETRIC = "same", "valid", ((0, 2), (3, 1))
@@ -241,6 +241,25 @@ def test_the_kernel_is_transformed_when_it_has_changed(steps):
     program.run()
     assert_same(out, 2 * once[0])
     assert_same(dx, 2 * once[1])
+
+
+@pytest.mark.parametrize("channels", [(5, 7), (33, 17), (352, 352)])
+def test_kernel_that_is_not_kept_gives_the_same_bits_and_is_seen_to_change(steps, channels):
+    this = case(2, (9, 10), *channels)
+    x, kernel, bias, dout = (array.copy() for array in arrays(this))
+    out, dx = np.empty_like(dout), np.empty_like(x)
+    made = [
+        steps.WinogradForward(Buffer.of(x), Buffer.of(kernel), Buffer.of(bias), Buffer.of(out), this[4], "relu"),
+        steps.WinogradBackwardInput(Buffer.of(dout), Buffer.of(kernel), Buffer.of(dx), this[4], "linear", None),
+    ]
+    for step in made:
+        step.repack()
+        step.place_workspace(Memory(step.workspace), 0)
+    for _ in range(2):
+        Program(made).run()
+        assert_same(out, forward(steps, x, kernel, bias, this[4], "relu"))
+        assert_same(dx, backward_input(steps, dout, kernel, x.shape, this[4]))
+        kernel *= 3
 
 
 @pytest.mark.parametrize("extents", [(0, 4, 4, 16, 16), (1, 4, 4, 0, 16), (1, 4, 4, 16, 0)])

@@ -47,6 +47,7 @@ cdef struct Correlation:
     Py_ssize_t run_columns, run_channels, length         # contiguous runs of a kernel row's values, and their length
     bint slides                                          # windows of neighbouring pixels overlap in whole columns
     void* packed                                         # the PackedKernel, kept alive by the step
+    Py_ssize_t copy                                      # where in the workspace it is, if it has no memory of its own
 
 
 cdef void join_images(Correlation* c) noexcept nogil:
@@ -228,10 +229,23 @@ cdef class Correlations(Step):
         self.tasks += c.tasks
         self.count += 1
 
+    def repack(self):
+        """Keep no packed kernel, but make it in the workspace in every run: for kernels that change in between."""
+        cdef PackedKernel packed
+        cdef Py_ssize_t p
+        own = []
+        for p in range(self.count):
+            packed = self.packed[p]
+            own.append(PackedKernel(packed.kernel, *packed.form, False))
+            self.phases[p].packed, self.phases[p].copy = <void*> own[p], self.workspace
+            self.workspace += packed.nbytes
+        self.packed = tuple(own)
+
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
         cdef double work = 0
         for p in range(self.count):
+            (<PackedKernel> self.phases[p].packed).place(self.work + self.phases[p].copy)
             (<PackedKernel> self.phases[p].packed).run()
             work += cost(&self.phases[p])
         self.split(self.tasks, work)

@@ -10,12 +10,14 @@ cdef enum:
 cdef class PackedKernel(Step):
     cdef:
         Buffer kernel  # IN  (KH, KW, IC, OC), (KW, IC, OC) for one row, or (IC, OC) for 1x1
-        Memory memory
+        Memory memory  # of its own, or None
         float* data    # OUT
+        tuple form     # what it is made with besides the kernel
         unsigned long long packed_version
-        Py_ssize_t KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w
+        Py_ssize_t nbytes, KW, C, OC, tap_rows, tap_columns, first_h, step_h, first_w, step_w
         Py_ssize_t groups, c_step, o_step, group_step, tap_step, panels  # panels of a group
         Py_ssize_t lots, chunk, chunks  # its division into tasks: lots of panels, chunks of source channels
+    cdef void place(self, char* data) noexcept nogil
 
 cdef PackedKernel packed_kernel(
     Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat=*, Py_ssize_t groups=*

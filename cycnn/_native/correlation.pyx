@@ -61,12 +61,15 @@ cdef class PackedKernel(Step):
     """The kernel in panels [group][panel][tap row][tap column][c][PANEL], made again only when the kernel has changed.
 
     Tap (a, b) of the correlation is the kernel's (first_h + a step_h, first_w + b step_w); source and output channels
-    are `c_step` and `o_step` apart in the kernel. C and OC are the channels of one group.
+    are `c_step` and `o_step` apart in the kernel. C and OC are the channels of one group. One that is not `kept` has
+    no memory of its own, and is made anew wherever its only user says.
     """
 
-    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat, Py_ssize_t groups):
+    def __init__(self, Buffer kernel, tuple taps_h, tuple taps_w, bint transposed, bint flat, Py_ssize_t groups,
+                 bint kept=True):
         cdef Py_ssize_t axes = len(kernel.shape), IC = kernel.shape[axes - 2], OC = kernel.shape[axes - 1]
         self.kernel = kernel
+        self.form = (taps_h, taps_w, transposed, flat, groups)
         self.KW = kernel.shape[axes - 3] if axes > 2 else 1  # a dense kernel (IC, OC) is a 1x1 kernel
         if flat:  # one tap of KW * IC channels in every row
             IC, self.KW = self.KW * IC, 1
@@ -81,8 +84,15 @@ cdef class PackedKernel(Step):
         self.lots = self.panels if transposed else 1
         self.chunk = CHUNK if transposed else ROWS
         self.chunks = ceil_div(self.C, self.chunk)
-        self.memory = Memory(groups * self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float))
-        self.data = <float*> self.memory.data
+        self.nbytes = groups * self.panels * self.tap_rows * self.tap_columns * self.C * PANEL * sizeof(float)
+        if kept:
+            self.memory = Memory(self.nbytes)
+            self.data = <float*> self.memory.data
+
+    cdef void place(self, char* data) noexcept nogil:
+        """Be made at `data` in the next run, if there is no memory of its own."""
+        if self.memory is None:
+            self.data, self.packed_version = <float*> data, 0
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile

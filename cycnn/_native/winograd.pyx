@@ -43,13 +43,15 @@ cdef enum:
     TAPS = 27 * CHUNK * PANEL  # floats that this takes: 9 taps, and 18 of which the columns are transformed
     ONE = POINTS + 1         # the point (1, 1)
     AREA = OUTPUTS * OUTPUTS
+    ALIGNMENT = 64           # bytes, of what is in the workspace
     AHEAD = 8                # tiles from the one that is worked on to the one that is fetched
 
 
 cdef class WinogradKernel(Step):
     """The kernel at the 36 points, in panels [panel][point][c][PANEL], made again only when the kernel has changed.
 
-    One that is `large` is not kept, for reading it from memory would take longer than to make it.
+    One that is `large` is not kept, for reading it from memory would take longer than to make it. One that is not `kept`
+    has no memory of its own, and is made anew wherever its only user says.
     """
 
     cdef:
@@ -57,21 +59,27 @@ cdef class WinogradKernel(Step):
         Memory memory
         float* data    # OUT
         unsigned long long packed_version
-        Py_ssize_t C, OC, panels, chunks
+        Py_ssize_t C, OC, panels, chunks, nbytes
         bint transposed  # channels exchanged, taps in reverse order
         bint large
 
-    def __init__(self, Buffer kernel, bint transposed):
+    def __init__(self, Buffer kernel, bint transposed, bint kept):
         cdef Py_ssize_t IC = kernel.shape[2], OC = kernel.shape[3]
         self.kernel = kernel
         self.transposed = transposed
         self.C, self.OC = (OC, IC) if transposed else (IC, OC)
         self.panels, self.chunks = ceil_div(self.OC, PANEL), ceil_div(self.C, CHUNK)
         self.large = MATRICES * self.C * self.panels * PANEL > LARGE
-        if not self.large:
-            self.memory = Memory(self.panels * MATRICES * self.C * PANEL * sizeof(float))
+        self.nbytes = 0 if self.large else self.panels * MATRICES * self.C * PANEL * sizeof(float)
+        if kept and not self.large:
+            self.memory = Memory(self.nbytes)
             self.data = <float*> self.memory.data
         self.scratch = TAPS * sizeof(float)
+
+    cdef void place(self, char* data) noexcept nogil:
+        """Be made at `data` in the next run, if there is no memory of its own."""
+        if self.memory is None and not self.large:
+            self.data, self.packed_version = <float*> data, 0
 
     cdef void run(self) noexcept nogil:
         cdef unsigned long long version = self.kernel.version  # before, for the kernel may change meanwhile
@@ -120,7 +128,7 @@ cdef WinogradKernel winograd_kernel(Buffer kernel, bint transposed):
     """Return the transformed copy that all steps share."""
     key = ("winograd", VL, transposed)
     if key not in kernel.cache:
-        kernel.cache[key] = WinogradKernel(kernel, transposed)
+        kernel.cache[key] = WinogradKernel(kernel, transposed, True)
     return kernel.cache[key]
 
 
@@ -158,6 +166,7 @@ cdef class WinogradCorrelation(Step):
         Py_ssize_t bundle, bundles                           # panels of a task, and into how many they are divided
         Py_ssize_t pixel, v_matrix, m_matrix                 # floats from tile to tile of V, and between matrices
         Py_ssize_t outputs, m, v                             # where they are in the scratch memory
+        Py_ssize_t copy                                      # where in the workspace the transformed kernel is
         int activation
         bint shared      # V is made of all tiles before any is used
         bint transforms  # and that is being done
@@ -201,8 +210,15 @@ cdef class WinogradCorrelation(Step):
             room = MATRICES * DEPTH * PANEL + TAPS
         self.scratch = max(self.packed.scratch, <Py_ssize_t> ((self.v + room) * sizeof(float)))
 
+    def repack(self):
+        """Keep no transformed kernel, but make it in the workspace in every run: for kernels that change in between."""
+        self.packed = WinogradKernel(self.packed.kernel, self.packed.transposed, False)
+        self.copy = ceil_div(self.workspace, ALIGNMENT) * ALIGNMENT
+        self.workspace = self.copy + self.packed.nbytes
+
     cdef void run(self) noexcept nogil:
         cdef double work = 2.0 * MATRICES * self.tiles * self.C * self.OC
+        self.packed.place(self.work + self.copy)
         self.packed.run()
         if self.shared:
             self.transforms = True

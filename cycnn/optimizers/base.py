@@ -220,7 +220,8 @@ class Optimizer(Configured):
     def update_steps(self, kernels: SimpleNamespace, pairs: Sequence[tuple[Variable, Buffer]]) -> list[Step]:
         """Return the native steps of one update, in order, for parameters and the buffers of their gradients.
 
-        All gradients must be there when the first step runs, and stay until the last one has run.
+        Their gradients must be there when the first step runs, and stay until the last one has run. Parameters may be
+        updated in several lots, unless a global norm is clipped.
         """
         return update_steps(self, kernels, pairs)
 

@@ -42,6 +42,8 @@ class Emission:
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Append the step `name` and return it; values and variables stand for their buffers."""
         step = getattr(self.kernels, name)(*[self._argument(argument) for argument in arguments])
+        if self.training and hasattr(step, "repack") and any(_changes(argument) for argument in arguments):
+            step.repack()  # a copy would serve once: before the next run the kernel is another
         self.append(step)
         return step
 
@@ -191,6 +193,10 @@ def _fused(x: Value) -> tuple[str, Value | None]:
     """Return the activation that was fused into the node that made `x`, and its output."""
     activation = "linear" if x.root.node is None else x.root.node.activation
     return activation, None if activation == "linear" else x
+
+
+def _changes(argument: Any) -> bool:
+    return isinstance(argument, Variable) and argument.trainable
 
 
 def _root(of: Value | Variable) -> Value | Variable:

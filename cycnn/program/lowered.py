@@ -16,6 +16,7 @@ from cycnn.program import nodes
 from cycnn.program.emission import Emission
 from cycnn.program.fusion import fuse
 from cycnn.program.graph import Graph
+from cycnn.program.learning import Learning
 from cycnn.program.value import Value
 from cycnn.variable import Variable
 
@@ -190,14 +191,8 @@ def lower(
         emission.node = node
         node.forward(emission)
         emission.settle()
-    gradients = _emit_backward(model, graph, emission) if backward else {}
-    if learning:
-        _emit_penalties(model, graph, emission, gradients)
-    if mode == "train":
-        if model.guarded:
-            _emit_guard(graph, emission, gradients)
-        _emit_updates(model, emission, gradients)
-        gradients = {}
+    emission.node = None
+    gradients = Learning(model, graph, emission).emit(mode) if learning else {}
     if mode in ("train", "call"):  # moving statistics follow whatever the model does as in training
         emission.emit_last()
     outside = [*inputs, graph.key, *(value for node in graph.losses for value in (node.targets, node.weights) if value)]
@@ -213,58 +208,3 @@ def _own(graph: Graph, inputs: list[Value], output: Value) -> Value:
         output = graph.add(nodes.Rescale(output, 1.0, 0.0))
     output.root.kept = True
     return output
-
-
-def _emit_backward(model: Model, graph: Graph, emission: Emission) -> dict[Variable, Value]:
-    """Emit the nodes' backward steps in reverse; return the gradients of the parameters."""
-    for node in reversed(graph.nodes):
-        if node.out.requires_gradient and node.out in emission.gradients:
-            emission.node = node
-            node.backward(emission)
-            emission.settle()
-    emission.node = None
-    variables = model.trainable_variables
-    return {variable: emission.gradient(variable) for variable in variables if variable in emission.gradients}
-
-
-def _emit_penalties(model: Model, graph: Graph, emission: Emission, gradients: dict[Variable, Value]) -> None:
-    """Emit what regularizers ask of parameters."""
-    for variable in model.trainable_variables:
-        if variable.regularizer is not None:
-            penalty = Value((1,), variable.dtype)
-            emission(
-                "Penalty", variable, variable.regularizer.l1, variable.regularizer.l2, penalty, gradients.get(variable)
-            )
-            graph.penalties.append(penalty)
-
-
-class NotFinite(ArithmeticError):
-    """A loss or a gradient is not a finite number; says whose gradient, or nothing."""
-
-
-def _emit_guard(graph: Graph, emission: Emission, gradients: dict[Variable, Value]) -> None:
-    """Emit a check that raises NotFinite before anything is updated."""
-    losses = [emission.use(node.out) for node in graph.losses]
-    buffers = {variable.path: emission.use(value) for variable, value in gradients.items()}
-
-    def guard() -> None:
-        if not all(np.isfinite(np.asarray(loss)).all() for loss in losses):
-            raise NotFinite
-        for path, buffer in buffers.items():
-            if not np.isfinite(np.asarray(buffer)).all():
-                raise NotFinite(f"the gradient of {path!r}")
-
-    emission.append(guard)
-
-
-def _emit_updates(model: Model, emission: Emission, gradients: dict[Variable, Value]) -> None:
-    """Emit what changes the parameters: the optimizer's steps and constraints."""
-    assert model.optimizer is not None
-    pairs = [(variable, emission.use(gradient)) for variable, gradient in gradients.items()]
-    for step in model.optimizer.update_steps(emission.kernels, pairs):
-        emission.append(step)
-    for value in gradients.values():
-        emission.use(value)
-    for variable, _ in pairs:
-        if variable.constraint is not None:
-            emission.append(variable.constrain)
