@@ -242,7 +242,8 @@ class TestSteps:
                 return 2 * dy
 
         middle = [Double()] if option == "python" else []
-        model = model_of(layers.Conv2D(4, 3, use_bias=False), *middle, layers.Flatten(), layers.Dense(2, use_bias=False))
+        first, last = layers.Conv2D(4, 3, use_bias=False), layers.Dense(2, use_bias=False)
+        model = model_of(first, *middle, layers.Flatten(), last)
         clip = 1.0 if option == "global_clipnorm" else None
         model.compile(cycnn.optimizers.SGD(0.5, global_clipnorm=clip), "mse")
         model.guarded = option == "guarded"
