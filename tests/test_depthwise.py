@@ -34,6 +34,12 @@ GEOMETRIES = [
 ]
 CHANNELS = [case(c, m) for c in (1, 3, 7, 8, 9, 16, 17, 31, 33, 64, 130, 300) for m in (1, 2, 3, 16)]
 WIDTHS = [case(20, 1, (3, 3), strides, hw=(3, w)) for w in range(1, 41) for strides in ((1, 1), (2, 2))]
+PAIRS = [  # half a vector of channels, of one instruction set or another: two pixels share a vector
+    case(c, 1, padding=padding, n=1, hw=(5, w))
+    for c in (2, 4, 8)
+    for padding, least in ((SAME, 1), (VALID, 3), (((1, 1), (0, 1)), 2), (((0, 2), (1, 0)), 2), (((1, 1), (2, 0)), 1))
+    for w in (least, least + 1, 6, 7, 9, 16, 17)
+]
 OTHERS = [
     *(case(c, m, (7, 9), hw=(9, 30)) for c in (5, 40) for m in (1, 3)),
     case(32, 1, (3, 3), (2, 2), n=3, hw=(112, 28)),
@@ -45,8 +51,8 @@ OTHERS = [
     case(2, 70, (3, 2), (2, 3)),
     case(16, 1, (3, 3), (20, 20)),  # strides larger than the image
 ]
-CASES = [*GEOMETRIES, *CHANNELS, *WIDTHS, *OTHERS]
-FEW = [*GEOMETRIES[::9], *CHANNELS[::7], *OTHERS]
+CASES = [*GEOMETRIES, *CHANNELS, *WIDTHS, *PAIRS, *OTHERS]
+FEW = [*GEOMETRIES[::9], *CHANNELS[::7], *PAIRS[::7], *OTHERS]
 
 
 def case_name(case):
