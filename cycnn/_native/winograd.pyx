@@ -37,6 +37,7 @@ cdef enum:
     FEWEST = 2 * TILE_ROWS   # tiles of a block
     MOST = 6 * TILE_ROWS
     MIN_TASKS = 16           # divide small problems at least into so many tasks
+    MOST_LARGE = 12 * TILE_ROWS  # where each block transforms the kernel anew
     LARGE = 4194304          # floats of a transformed kernel: 16 MiB, about what caches hold for long
     DEPTH = 64               # channels of a large kernel that are transformed at a time
     CHUNK = 16               # channels whose taps are gathered at a time
@@ -189,8 +190,12 @@ cdef class WinogradCorrelation(Step):
         cdef Py_ssize_t fit, room, whole
         check_scratch(POINTS * FEWEST, POINTS, whole_vectors(self.C) + PANEL)
         self.pixel = whole_vectors(self.C)
-        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS if not self.packed.large else MOST
+        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS
         self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), <Py_ssize_t> FEWEST)
+        if self.packed.large:  # few blocks, and of about the same size
+            self.blocks = max(ceil_div(self.tiles, MOST_LARGE), ceil_div(MIN_TASKS, max(self.packed.panels, 1)))
+            self.block = ceil_div(self.tiles, self.blocks)
+            self.block = max(ceil_div(self.block, TILE_ROWS) * TILE_ROWS, <Py_ssize_t> TILE_ROWS)
         self.blocks = ceil_div(self.tiles, self.block)
         self.bundles = min(self.packed.panels, ceil_div(MIN_TASKS, max(self.blocks, 1)))
         if self.packed.large:
