@@ -4,8 +4,9 @@
         x[n, oh stride_h + kh dilation_h - pad_top, ow stride_w + kw dilation_w - pad_left, ic] dout[n, oh, ow, oc]
 
 The idea: neighbouring taps (in NHWC the taps of one kernel row are a contiguous run of KW * IC numbers of x) by vectors
-of output channels stay in registers while the pixels of a block go by; x and dout are read in place, and the next block
-is fetched meanwhile. Where output channels are few, the tile is transposed: output channels by vectors of taps.
+of output channels stay in registers while the pixels of a block go by; x and dout are read in place, unless the cache
+holds few such pixels at once, and the next block is fetched meanwhile. Where output channels are few, the tile is
+transposed: output channels by vectors of taps.
 
 A block is some 256 pixels, of several images where these are small. Its patch of x is copied where windows touch the
 padding; where x has one channel, it is copied again so that all taps of a window are neighbours. A 1x1 kernel without
@@ -22,7 +23,7 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .gradient_tiles cimport (
-    LINE, Product, Stream, add_pixels, add_product, exchange, last_vectors, pack_panel, set_stream,
+    LINE, Product, Stream, add_pixels, add_product, exchange, last_channels, last_vectors, pack_panel, set_stream,
 )
 from .simd cimport VL
 from .tiles cimport ceil_div, check_scratch, copy_patch
@@ -37,6 +38,7 @@ cdef enum:
     SUMS = 256 * 1024      # floats of all parts' sums, at most; four times as many where the kernel is not 1x1
     SHORT = 5              # taps of a run and runs that are not worth tiles of their own
     CONFLICT = 512         # pixels a multiple of so many floats apart share few sets of the caches
+    PACKED = 64            # pixels of dout a multiple of so many floats apart may be packed
     REDUCED = 4096         # floats per task of the final sum
 
 
@@ -64,6 +66,7 @@ cdef class Conv2DBackwardKernel(Step):
         Py_ssize_t N, IH, IW, IC, OH, OW, OC, KH, KW, groups
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left
         bint copies, gathers, transposes          # the patch of x; all taps of a window; sums[oc][tap], not [tap][oc]
+        bint packs                                # all vectors of dout, not only the last that are not whole
         Py_ssize_t taps, runs, run_length         # KH * KW * IC; contiguous runs of them, and their length
         Py_ssize_t cuts, cut, slices, slice       # cuts of a run, and taps in each; the same of output channels
         Py_ssize_t images, block_h, block_w       # images, rows and columns of pixels in a block
@@ -136,6 +139,9 @@ cdef class Conv2DBackwardKernel(Step):
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
             or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0 \
             or not self.transposes and self.cuts > 1 and self.IC % CONFLICT == 0
+        # They share few sets of the first-level cache. 6 x 2 vectors ask more of the second than it gives; 11 x 2 do not.
+        self.packs = VL == 8 and not self.transposes and self.groups * self.OC % PACKED == 0 < self.OC \
+            and self.runs * self.cut >= 2 * CUT
         if self.copies:
             check_scratch(<double> self.OH * self.stride_h + span_h, <double> self.OW * self.stride_w + span_w, self.IC)
         self.blocks_w = ceil_div(max(self.OW, 1), PIXELS)
@@ -167,8 +173,8 @@ cdef class Conv2DBackwardKernel(Step):
         if self.gathers:
             self.gathered_size = ceil_div(self.images * self.block_h * self.patch_w * self.KH, VL) * VL + VL
         self.scratch = sizeof(float) * (self.patch_size + self.gathered_size)
-        if self.OC % VL > 0 and not self.transposes:
-            self.scratch += sizeof(float) * pixels * last_vectors(self.OC) * VL
+        if self.packs or self.OC % VL > 0 and not self.transposes:
+            self.scratch += sizeof(float) * pixels * 3 * VL
         # The first part's sums are the result itself, unless their order is another.
         self.kept = self.parts if self.transposes or self.gathers else max(self.parts - 1, 0)
         self.workspace = sizeof(float) * self.groups * (self.kept * self.rows * self.row + self.parts * self.width)
@@ -195,7 +201,9 @@ cdef class Conv2DBackwardKernel(Step):
         share.end = min(share.begin + self.cut, self.run_length)
         share.group = i // (self.cuts * self.slices) % self.groups
         share.channels = share.in_place = min(self.slice, self.OC - share.first)
-        if share.channels % VL > 0 and not self.transposes:
+        if self.packs:
+            share.in_place = 0
+        elif share.channels % VL > 0 and not self.transposes:
             share.in_place = (ceil_div(share.channels, VL) - last_vectors(share.channels)) * VL
         self.accumulate(i // (self.cuts * self.slices * self.groups), &share, <float*> scratch)
 
@@ -277,7 +285,7 @@ cdef class Conv2DBackwardKernel(Step):
         cdef:
             Place place = self.place_of(block, share)
             Py_ssize_t pixel = self.groups * self.OC, row = place.columns * pixel, image = place.rows * row, run
-            Py_ssize_t begin = share.begin, taken = share.end - share.begin, last = share.channels - share.in_place
+            Py_ssize_t begin = share.begin, taken = share.end - share.begin, first = share.in_place, last
             float* panel = scratch + self.patch_size + self.gathered_size
             const float* taps
         self.place_taps(&place, share, scratch)
@@ -296,15 +304,17 @@ cdef class Conv2DBackwardKernel(Step):
                 add_product(
                     taken, share.in_place, product, taps, place.dout,
                     sums + (run * self.run_length + begin) * product.sums_row)
-        if last > 0:
-            pack_panel(place.dout + share.in_place, pixel, place.images * place.rows * place.columns, last, panel)
+        while first < share.channels:
+            last = last_channels(share.channels - first)
+            pack_panel(place.dout + first, pixel, place.images * place.rows * place.columns, last, panel)
             product.b_column = ceil_div(last, VL) * VL
             product.b_row = product.columns * product.b_column
             product.b_image = product.rows * product.b_row
             for run in range(self.runs):
                 add_product(
                     taken, last, product, place.x + begin + self.start_of(run, &place), panel,
-                    sums + (run * self.run_length + begin) * product.sums_row + share.in_place)
+                    sums + (run * self.run_length + begin) * product.sums_row + first)
+            first += last
 
     cdef Py_ssize_t start_of(self, Py_ssize_t run, const Place* place) noexcept nogil:
         """Return where a run of taps starts, seen from the start of the window."""

@@ -35,6 +35,11 @@ cdef inline Py_ssize_t last_vectors(Py_ssize_t numbers) noexcept nogil:
     return 1 if vectors == 1 else 2 + vectors % 2
 
 
+cdef inline Py_ssize_t last_channels(Py_ssize_t numbers) noexcept nogil:
+    """Return how many of the channels that are left go into the next panel: two vectors, or all where few are left."""
+    return 2 * VL if ceil_div(numbers, VL) > 3 else numbers
+
+
 cdef void add_product(
     Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b, float* sums,
 ) noexcept nogil
