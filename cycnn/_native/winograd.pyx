@@ -194,8 +194,8 @@ cdef class WinogradCorrelation(Step):
         self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), <Py_ssize_t> FEWEST)
         if self.packed.large:  # few blocks, and of about the same size
             self.blocks = max(ceil_div(self.tiles, MOST_LARGE), ceil_div(MIN_TASKS, max(self.packed.panels, 1)))
-            self.block = ceil_div(self.tiles, self.blocks)
-            self.block = max(ceil_div(self.block, TILE_ROWS) * TILE_ROWS, <Py_ssize_t> TILE_ROWS)
+            self.block = max(ceil_div(self.tiles, self.blocks), <Py_ssize_t> 1)
+        self.block = ceil_div(self.block, TILE_ROWS) * TILE_ROWS  # a tile of the products that is not full costs as much
         self.blocks = ceil_div(self.tiles, self.block)
         self.bundles = min(self.packed.panels, ceil_div(MIN_TASKS, max(self.blocks, 1)))
         if self.packed.large:
