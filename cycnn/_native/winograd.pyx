@@ -22,19 +22,21 @@ from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Memory, Step
 from cycnn._native.threads cimport begin_copy, end_copy
-from .activations cimport LINEAR, activate, activation_code, chain_activation
+from .activations cimport activation_code
 from .correlation cimport PANEL, copy_rows, transpose_rows
 from .fetch cimport fetch
-from .simd cimport TILE_ROWS, VL, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
+from .simd cimport TILE_ROWS, VL
 from .tiles cimport ceil_div, check_scratch
+from .winograd_outputs cimport AREA, Outputs, copy_tile, store_outputs
 from .winograd_points cimport product_of
 from .winograd_tiles cimport (
-    MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_output, transform_tile, whole_vectors,
+    MATRICES, OUTPUTS, POINTS, kernel_line, tile_room, transform_columns, transform_tile, whole_vectors,
 )
 
 cdef enum:
     BLOCK = 262144           # floats of V and M: 1 MiB, to stay in the second-level cache
-    FEWEST = 2 * TILE_ROWS   # tiles of a block
+    NEAR = 7168              # floats of V where M takes its place: 28 KiB, to stay in the first-level cache
+    FEWEST = 2 * TILE_ROWS   # tiles of a block, so that the panels of U are worth reading
     MOST = 6 * TILE_ROWS
     MIN_TASKS = 16           # divide small problems at least into so many tasks
     MOST_LARGE = 12 * TILE_ROWS  # where each block transforms the kernel anew
@@ -43,7 +45,6 @@ cdef enum:
     CHUNK = 16               # channels whose taps are gathered at a time
     TAPS = 27 * CHUNK * PANEL  # floats that this takes: 9 taps, and 18 of which the columns are transformed
     ONE = POINTS + 1         # the point (1, 1)
-    AREA = OUTPUTS * OUTPUTS
     ALIGNMENT = 64           # bytes, of what is in the workspace
     AHEAD = 8                # tiles from the one that is worked on to the one that is fetched
 
@@ -133,25 +134,6 @@ cdef WinogradKernel winograd_kernel(Buffer kernel, bint transposed):
     return kernel.cache[key]
 
 
-cdef void copy_tile(
-    const float* source, Py_ssize_t row, Py_ssize_t pixel, float* to, Py_ssize_t to_row, Py_ssize_t to_pixel,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t channels,
-) noexcept nogil:
-    """Copy some channels of rows x columns pixels."""
-    cdef:
-        Py_ssize_t r, i, v, whole = channels // VL * VL
-        const float* a
-        float* b
-    for r in range(rows):
-        for i in range(columns):
-            a = source + r * row + i * pixel
-            b = to + r * to_row + i * to_pixel
-            for v in range(channels // VL):
-                vf_store(b + v * VL, vf_load(a + v * VL))
-            if whole < channels:
-                vf_store_first(b + whole, vf_load_first(a + whole, channels - whole), channels - whole)
-
-
 cdef class WinogradCorrelation(Step):
     """A correlation of 3 x 3 taps, stride 1, divided into blocks of tiles."""
 
@@ -169,6 +151,7 @@ cdef class WinogradCorrelation(Step):
         Py_ssize_t outputs, m, v                             # where they are in the scratch memory
         Py_ssize_t copy                                      # where in the workspace the transformed kernel is
         int activation
+        bint in_place    # M takes the place of V: a product has read the tiles that it replaces
         bint shared      # V is made of all tiles before any is used
         bint transforms  # and that is being done
 
@@ -187,15 +170,22 @@ cdef class WinogradCorrelation(Step):
 
     cdef _divide(self):
         """Choose blocks whose V and M fit into BLOCK floats, and smaller ones where that makes too few tasks."""
-        cdef Py_ssize_t fit, room, whole
+        cdef Py_ssize_t fit, room, whole, fewest = FEWEST if self.packed.panels > 1 else TILE_ROWS
         check_scratch(POINTS * FEWEST, POINTS, whole_vectors(self.C) + PANEL)
         self.pixel = whole_vectors(self.C)
-        fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS
-        self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), <Py_ssize_t> FEWEST)
+        fit = NEAR // (MATRICES * max(self.pixel, <Py_ssize_t> VL)) // TILE_ROWS * TILE_ROWS
+        self.in_place = fit > 0 and self.packed.panels == 1 and self.packed.width(0) == self.pixel
+        if not self.in_place:
+            fit = BLOCK // (MATRICES * (self.pixel + PANEL)) // TILE_ROWS * TILE_ROWS
+        self.block = max(min(fit, ceil_div(self.tiles, MIN_TASKS), <Py_ssize_t> MOST), fewest)
         if self.packed.large:  # few blocks, and of about the same size
             self.blocks = max(ceil_div(self.tiles, MOST_LARGE), ceil_div(MIN_TASKS, max(self.packed.panels, 1)))
             self.block = max(ceil_div(self.tiles, self.blocks), <Py_ssize_t> 1)
-        self.block = ceil_div(self.block, TILE_ROWS) * TILE_ROWS  # a tile of the products that is not full costs as much
+        if self.block > TILE_ROWS:  # a tile of the products that is not full costs as much
+            self.block = ceil_div(self.block, TILE_ROWS) * TILE_ROWS
+        else:
+            self.blocks = max(ceil_div(self.tiles, self.block), <Py_ssize_t> 1)
+            self.block = max(ceil_div(self.tiles, self.blocks), <Py_ssize_t> 1)
         self.blocks = ceil_div(self.tiles, self.block)
         self.bundles = min(self.packed.panels, ceil_div(MIN_TASKS, max(self.blocks, 1)))
         if self.packed.large:
@@ -203,10 +193,12 @@ cdef class WinogradCorrelation(Step):
         self.bundle = ceil_div(self.packed.panels, max(self.bundles, 1))
         self.bundles = ceil_div(self.packed.panels, max(self.bundle, 1))
         whole = ceil_div(self.block, TILE_ROWS) * TILE_ROWS
-        self.v_matrix, self.m_matrix = whole * self.pixel + VL, whole * PANEL + VL  # not all in one set
+        self.v_matrix = self.m_matrix = whole * self.pixel + VL  # not all in one set
+        if not self.in_place:
+            self.m_matrix = whole * PANEL + VL
         self.outputs = tile_room(self.C)
-        self.m = self.outputs + 2 * AREA * PANEL
-        self.v = self.m + MATRICES * self.m_matrix  # or, of a large kernel, some channels of U
+        self.m = self.outputs + 2 * AREA * VL
+        self.v = self.m if self.in_place else self.m + MATRICES * self.m_matrix  # or, of a large kernel, some of U
         self.shared = self.bundles > 1 or self.packed.large
         if self.shared:
             self.workspace = self.blocks * MATRICES * self.v_matrix * sizeof(float)
@@ -338,34 +330,18 @@ cdef class WinogradCorrelation(Step):
     ) noexcept nogil:
         """Transform a tile of M back to some channels of the output, and apply the epilogue."""
         cdef:
-            Py_ssize_t area = self.tiles_h * self.tiles_w, pixel = self.OC, row = self.OW * self.OC, v
+            Py_ssize_t area = self.tiles_h * self.tiles_w, channels = self.OC - first, v
             Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS
             Py_ssize_t rows = min(<Py_ssize_t> OUTPUTS, self.OH - oh), columns = min(<Py_ssize_t> OUTPUTS, self.OW - ow)
             Py_ssize_t place = self.place(tile, self.OH, self.OW, self.OC) + first
-            Py_ssize_t channels = min(width, self.OC - first)
-            float* out = <float*> self.target.data + place
-            float* outputs = room + self.outputs
-            float* y = outputs + AREA * PANEL
-            bint plain = self.activation == LINEAR and self.residual is None
-        if plain and channels == width and rows == OUTPUTS and columns == OUTPUTS:
-            for v in range(width // VL):
-                transform_output(m + v * VL, self.m_matrix, room, out + v * VL, row, pixel)
-            return
+            Outputs outputs
+        outputs.out, outputs.row, outputs.pixel = <float*> self.target.data + place, self.OW * self.OC, self.OC
+        outputs.residual = <const float*> self.residual.data + place if self.residual is not None else NULL
+        outputs.y = <const float*> self.y.data + place if self.y is not None else NULL
+        outputs.activation = self.activation
         for v in range(width // VL):
-            transform_output(m + v * VL, self.m_matrix, room, outputs + v * VL, OUTPUTS * width, width)
-        if self.residual is not None:
-            copy_tile(
-                <const float*> self.residual.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns,
-                channels)
-            for v in range(AREA * width // VL):
-                vf_store(outputs + v * VL, vf_add(vf_load(outputs + v * VL), vf_load(y + v * VL)))
-        if self.activation != LINEAR and self.y is not None:
-            copy_tile(
-                <const float*> self.y.data + place, row, pixel, y, OUTPUTS * width, width, rows, columns, channels)
-            chain_activation(self.activation, y, outputs, AREA * width)
-        elif self.activation != LINEAR:
-            activate(self.activation, outputs, AREA * width)
-        copy_tile(outputs, OUTPUTS * width, width, out, row, pixel, rows, columns, channels)
+            transform_columns(m + v * VL, self.m_matrix, room)
+            store_outputs(&outputs, v * VL, channels - v * VL, rows, columns, room, room + self.outputs)
 
 
 cdef class WinogradForward(WinogradCorrelation):

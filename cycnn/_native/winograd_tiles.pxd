@@ -94,7 +94,7 @@ cdef inline void transform_tile(
         transform_input(x + i * VL, row, pixel, room, v + i * VL, matrix)
 
 
-cdef inline void output_line(const float* m, Py_ssize_t step, float* y, Py_ssize_t y_step) noexcept nogil:
+cdef inline void output_values(const float* m, Py_ssize_t step, vf* y) noexcept nogil:
     """y = A^T m for four outputs.
 
         [1  1   1    1    1  0]
@@ -105,22 +105,21 @@ cdef inline void output_line(const float* m, Py_ssize_t step, float* y, Py_ssize
     cdef:
         vf m1 = vf_load(m + step), m2 = vf_load(m + 2 * step), m3 = vf_load(m + 3 * step), m4 = vf_load(m + 4 * step)
         vf even = vf_add(m1, m2), odd = difference(m1, m2)
-    vf_store(y, vf_add(vf_add(vf_load(m), even), vf_add(m3, m4)))
-    vf_store(y + y_step, vf_fma(vf_set1(-2), m4, vf_fma(vf_set1(0.5), m3, odd)))
-    vf_store(y + 2 * y_step, vf_fma(vf_set1(4), m4, vf_fma(vf_set1(0.25), m3, even)))
-    vf_store(y + 3 * y_step, vf_add(
-        vf_fma(vf_set1(-8), m4, vf_fma(vf_set1(0.125), m3, odd)), vf_load(m + 5 * step)))
+    y[0] = vf_add(vf_add(vf_load(m), even), vf_add(m3, m4))
+    y[1] = vf_fma(vf_set1(-2), m4, vf_fma(vf_set1(0.5), m3, odd))
+    y[2] = vf_fma(vf_set1(4), m4, vf_fma(vf_set1(0.25), m3, even))
+    y[3] = vf_add(vf_fma(vf_set1(-8), m4, vf_fma(vf_set1(0.125), m3, odd)), vf_load(m + 5 * step))
 
 
-cdef inline void transform_output(
-    const float* m, Py_ssize_t matrix, float* columns, float* y, Py_ssize_t row, Py_ssize_t pixel,
-) noexcept nogil:
-    """y[i][j] = (A^T m A)[i][j] for a tile of 4 x 4 pixels; `columns` is room for 24 vectors."""
-    cdef Py_ssize_t i
-    for i in range(POINTS):
-        output_line(m + i * matrix, POINTS * matrix, columns + i * VL, POINTS * VL)
-    for i in range(OUTPUTS):
-        output_line(columns + i * POINTS * VL, VL, y + i * row, pixel)
+cdef inline void transform_columns(const float* m, Py_ssize_t matrix, float* columns) noexcept nogil:
+    """columns = A^T m for a tile, whose rows `output_values` turns into outputs: [4][6] vectors."""
+    cdef:
+        Py_ssize_t i, j
+        vf y[OUTPUTS]
+    for j in range(POINTS):
+        output_values(m + j * matrix, POINTS * matrix, y)
+        for i in range(OUTPUTS):
+            vf_store(columns + (i * POINTS + j) * VL, y[i])
 
 
 cdef inline void kernel_line(const float* g, Py_ssize_t step, float* t, Py_ssize_t t_step) noexcept nogil:
