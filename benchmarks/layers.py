@@ -8,9 +8,9 @@ touched before every run, as the optimizer does, so that packing or transforming
 not, as in prediction. Where there are several algorithms all are measured, and `*` marks the one that programs choose.
 
 Shares are those of the plain formula's operations, so that Winograd's may exceed 100 %. Peak (multiply-adds in
-registers) and bandwidth (a copy beyond all caches) are measured in the same run. For depthwise convolutions the bound
-is the larger of operations over peak and bytes, each read or written once, over bandwidth; `b` marks those bound by
-bytes. Arrays that stay in the cache can be quicker than that.
+registers) and bandwidth (a copy beyond all caches) are measured in the same run. Where bytes, each read or written
+once, over bandwidth take longer than operations over peak, they are the bound: their share follows, marked `b`. Arrays
+that stay in the cache can be quicker than that.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Case(NamedTuple):
         taps = math.prod(self.kernel[:2]) * (1 if self.depthwise else self.image[3])
         return 2.0 * math.prod(self.out) * taps
 
-    @property
-    def bytes(self) -> float:
-        """Bytes of the images on both sides and of the kernel."""
-        return 4.0 * (math.prod(self.image) + math.prod(self.out) + math.prod(self.kernel))
+    def bytes(self, name: str) -> float:
+        """Bytes of the images on both sides and of the kernel; the gradient to the input reads the input as well."""
+        images = math.prod(self.out) + math.prod(self.image) * (2 if name == "to input" else 1)
+        return 4.0 * (images + math.prod(self.kernel))
 
 
 def case_of(place: Place, rows: int, first: bool) -> Case | None:
@@ -160,10 +160,11 @@ class Passes:
         return fresh
 
 
-def share(case: Case, seconds: float, peak: float, rate: float) -> str:
-    """Return milliseconds and the share of the bound."""
-    bounds = case.operations / peak, case.bytes / rate if case.depthwise else 0.0
-    return f"{seconds * 1e3:8.3f} {max(bounds) / seconds:5.0%}{'b' if bounds[1] > bounds[0] else ' '}"
+def share(case: Case, name: str, seconds: float, peak: float, rate: float) -> str:
+    """Return milliseconds, the share of the peak, and that of the bandwidth where it is the bound."""
+    operations, moved = case.operations / peak, case.bytes(name) / rate
+    second = f"{moved / seconds:5.0%}b" if moved > operations else " " * 6
+    return f"{seconds * 1e3:8.3f} {operations / seconds:5.0%}{second}"
 
 
 def measure(case: Case, arguments: argparse.Namespace, isa: str, peak: float, rate: float) -> list[dict[str, Any]]:
@@ -174,16 +175,16 @@ def measure(case: Case, arguments: argparse.Namespace, isa: str, peak: float, ra
     cells = []
     for name in PASSES:
         pick = chosen(kernels, case, name, passes.window)
-        found = [(family, seconds) for (which, family), seconds in times.items() if which == name]
-        shown = [
-            f"{'W' if family == 'Winograd' else ' '}{share(case, seconds, peak, rate)}{'*' if family == pick else ' '}"
-            for family, seconds in found
-        ]
-        cells.append(f"{''.join(shown):38}")
+        shown = ""
+        for (which, family), seconds in times.items():
+            if which == name:
+                mark, star = "W" if family == "Winograd" else " ", "*" if family == pick else " "
+                shown += f"{mark}{share(case, name, seconds, peak, rate)}{star}"
+        cells.append(f"{shown:44}")
     print(f"{case.title:34}{''.join(cells)}".rstrip(), flush=True)
     return [
         {"layer": case.title, "pass": name, "algorithm": family, "isa": isa, "seconds": seconds,
-         "operations": case.operations, "bytes": case.bytes, "peak": peak, "bandwidth": rate}
+         "operations": case.operations, "bytes": case.bytes(name), "peak": peak, "bandwidth": rate}
         for (name, family), seconds in times.items()
     ]  # fmt: skip
 
@@ -204,8 +205,9 @@ def main(command: list[str] | None = None) -> None:
     for isa in arguments.isa:
         print(", ".join(f"{key} {value}" for key, value in facts(isa, arguments.threads).items()))
         rate = bandwidth()
-        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds and share of the FMA peak; W is Winograd, * what is chosen")
-        print(f"{'layer, batch x height x width':34}" + "".join(f"{name:38}" for name in PASSES).rstrip())
+        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds, share of the FMA peak, b: and of the bandwidth, which bounds more")
+        print("W is Winograd, * what is chosen")
+        print(f"{'layer, batch x height x width':34}" + "".join(f"{name:44}" for name in PASSES).rstrip())
         for case in cases(arguments.networks):
             peak = fma_peak(isa, 3) * arguments.threads
             found += measure(case, arguments, isa, peak, rate)
