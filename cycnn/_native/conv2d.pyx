@@ -38,56 +38,79 @@ cdef enum:
     CONFLICT = 512       # tile rows a multiple of so many floats apart share few sets of the first-level cache
 
 
+cdef struct Phase:
+    # Pixels of the output as far apart as the strides of a gradient say, and the taps that reach them.
+    Py_ssize_t OH, OW, KH, KW, dilation_h, dilation_w, pad_top, pad_left, out_start
+    Py_ssize_t run_columns, run_channels, length  # contiguous runs of a kernel row's values, and their length
+    bint slides                                   # windows of neighbouring pixels overlap in whole columns
+    void* packed                                  # the PackedKernel, kept alive by the step
+    Py_ssize_t copy                               # where in the workspace it is, if it has no memory of its own
+
 cdef struct Correlation:
-    Py_ssize_t N, SH, SW, C, OH, OW, OC, KH, KW
-    Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left, groups
-    Py_ssize_t out_start, out_image, out_row, out_pixel  # where the output is: start and distances
+    Py_ssize_t N, SH, SW, C, OH, OW, OC           # the output's extents in each phase, at most
+    Py_ssize_t stride_h, stride_w, groups
+    Py_ssize_t out_image, out_row, out_pixel      # distances in the output
+    Py_ssize_t pad_top, pad_left, span_h, span_w  # of a window that holds those of all phases
     Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, bundle, bundles, tasks  # its division into tasks
-    Py_ssize_t pixel, patch                              # floats from pixel to pixel of a patch, and of the whole patch
-    Py_ssize_t run_columns, run_channels, length         # contiguous runs of a kernel row's values, and their length
-    bint slides                                          # windows of neighbouring pixels overlap in whole columns
-    void* packed                                         # the PackedKernel, kept alive by the step
-    Py_ssize_t copy                                      # where in the workspace it is, if it has no memory of its own
+    Py_ssize_t pixel, patch, runs                 # floats from pixel to pixel of a patch, and in all; all phases' runs
+    Py_ssize_t count
+    Phase* phases
 
 
 cdef void join_images(Correlation* c) noexcept nogil:
     """Take the pixels of all images for one row, where every window is the pixel itself."""
+    cdef Phase* phase = c.phases
     if (
-        c.KH == c.KW == c.stride_h == c.stride_w == 1 and c.pad_top == c.pad_left == 0 and c.OH == c.SH
-        and c.OW == c.SW and c.out_row == c.OW * c.out_pixel and c.out_image == c.OH * c.out_row
+        c.count == phase.KH == phase.KW == c.stride_h == c.stride_w == 1 and c.pad_top == c.pad_left == 0
+        and c.OH == c.SH and c.OW == c.SW and c.out_row == c.OW * c.out_pixel and c.out_image == c.OH * c.out_row
     ):
-        c.SW = c.OW = c.N * c.OH * c.OW
-        c.N = c.SH = c.OH = 1
+        c.SW = c.OW = phase.OW = c.N * c.OH * c.OW
+        c.N = c.SH = c.OH = phase.OH = 1
+
+
+cdef void find_window(Correlation* c) noexcept nogil:
+    """Find the extents of the outputs and of the windows of all phases."""
+    cdef:
+        Py_ssize_t p
+        Phase* phase
+        bint found = False
+    c.pad_top = c.pad_left = c.OH = c.OW = 0
+    c.span_h = c.span_w = 1
+    for p in range(c.count):
+        phase = &c.phases[p]
+        c.OH, c.OW = max(c.OH, phase.OH), max(c.OW, phase.OW)
+        if phase.KH > 0 and phase.KW > 0:
+            c.pad_top = max(c.pad_top, phase.pad_top) if found else phase.pad_top
+            c.pad_left = max(c.pad_left, phase.pad_left) if found else phase.pad_left
+            found = True
+    for p in range(c.count):
+        phase = &c.phases[p]
+        if phase.KH > 0 and phase.KW > 0:
+            c.span_h = max(c.span_h, c.pad_top - phase.pad_top + (phase.KH - 1) * phase.dilation_h + 1)
+            c.span_w = max(c.span_w, c.pad_left - phase.pad_left + (phase.KW - 1) * phase.dilation_w + 1)
 
 
 cdef int divide(Correlation* c) except -1:
     """Divide the output into blocks whose patches fit into PATCH floats, and few blocks also by panels."""
-    cdef:
-        Py_ssize_t span_h = (c.KH - 1) * c.dilation_h + 1, span_w = (c.KW - 1) * c.dilation_w + 1, fit, most
-        Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C
+    cdef Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C, fit, most, p
+    find_window(c)
     join_images(c)
     c.pixel = pixel
     c.panels = ceil_div(c.OC, PANEL)
-    check_scratch(<double> c.OH * c.stride_h + span_h, <double> c.OW * c.stride_w + span_w, pixel + 1)
-    fit = (PATCH // (max(span_h, 1) * pixel) - span_w) // c.stride_w + 1
+    check_scratch(<double> c.OH * c.stride_h + c.span_h, <double> c.OW * c.stride_w + c.span_w, pixel + 1)
+    fit = (PATCH // (c.span_h * pixel) - c.span_w) // c.stride_w + 1
     most = ceil_div(c.OW, ceil_div(MIN_TASKS, max(c.N * c.OH * c.groups * c.panels, 1)))
     c.block_w = max(min(max(fit // TILE_ROWS, <Py_ssize_t> TILES), ceil_div(most, TILE_ROWS)), 1) * TILE_ROWS
     c.blocks_w = ceil_div(c.OW, c.block_w)
     c.block_w = min(c.OW, ceil_div(ceil_div(c.OW, max(c.blocks_w, 1)), TILE_ROWS) * TILE_ROWS)
-    fit = (PATCH // (((c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel) - span_h) // c.stride_h + 1
+    fit = (PATCH // (((c.block_w - 1) * c.stride_w + c.span_w) * pixel) - c.span_h) // c.stride_h + 1
     most = ceil_div(c.N * c.OH * c.blocks_w, MIN_TASKS)  # rows per block where all rows make MIN_TASKS blocks
     c.blocks_h = ceil_div(c.OH, max(min(c.OH, fit, most), 1))
     c.block_h = ceil_div(c.OH, c.blocks_h)
-    c.patch = ((c.block_h - 1) * c.stride_h + max(span_h, 1)) * (
-        (c.block_w - 1) * c.stride_w + max(span_w, 1)) * pixel
+    c.patch = ((c.block_h - 1) * c.stride_h + c.span_h) * ((c.block_w - 1) * c.stride_w + c.span_w) * pixel
     c.patch = ceil_div(c.patch, 2) * 2  # the starts of the runs follow, and need the alignment of a double
-    if c.KW * c.C < SHORT:
-        c.run_columns, c.run_channels, c.length = c.KW, c.C, 1
-    elif c.dilation_w == 1 and pixel == c.C:  # in the patch; or in x, where there is one group
-        c.run_columns, c.run_channels, c.length = 1, 1, c.KW * c.C
-    else:
-        c.run_columns, c.run_channels, c.length = c.KW, 1, c.C
-    c.slides = c.stride_w == c.dilation_w == 1 and (c.KW == 3 or c.KW == 5)
+    for p in range(c.count):
+        find_runs(c, &c.phases[p])
     c.bundles = min(c.panels, ceil_div(MIN_TASKS, max(c.N * c.blocks_h * c.blocks_w * c.groups, 1)))
     c.bundle = ceil_div(c.panels, c.bundles)
     c.bundles = ceil_div(c.panels, c.bundle)
@@ -95,41 +118,61 @@ cdef int divide(Correlation* c) except -1:
     return 0
 
 
+cdef void find_runs(Correlation* c, Phase* phase) noexcept nogil:
+    """Choose the contiguous runs in which the taps of a phase are read, and count them in."""
+    if phase.KW * c.C < SHORT:
+        phase.run_columns, phase.run_channels, phase.length = phase.KW, c.C, 1
+    elif phase.dilation_w == 1 and c.pixel == c.C:  # in the patch; or in x, where there is one group
+        phase.run_columns, phase.run_channels, phase.length = 1, 1, phase.KW * c.C
+    else:
+        phase.run_columns, phase.run_channels, phase.length = phase.KW, 1, c.C
+    phase.slides = c.stride_w == phase.dilation_w == 1 and (phase.KW == 3 or phase.KW == 5)
+    c.runs += phase.KH * phase.run_columns * phase.run_channels
+
+
 cdef double cost(const Correlation* c) noexcept nogil:
-    return 2.0 * c.N * c.OH * c.OW * c.groups * c.OC * max(c.KH * c.KW * c.C, 1)
+    cdef Py_ssize_t p
+    cdef double work = 0
+    for p in range(c.count):
+        work += 2.0 * c.phases[p].OH * c.phases[p].OW * max(c.phases[p].KH * c.phases[p].KW * c.C, 1)
+    return work * c.N * c.groups * c.OC
 
 
-cdef void list_runs(const Correlation* c, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts) noexcept nogil:
-    """Find where the runs of a window start, in a source whose rows and pixels are so many floats apart."""
-    cdef Py_ssize_t kh, kw, channel
-    for kh in range(c.KH):
-        for kw in range(c.run_columns):
-            for channel in range(c.run_channels):
-                starts[0] = kh * c.dilation_h * source_row + kw * c.dilation_w * pixel + channel
-                starts += 1
+cdef Py_ssize_t list_runs(
+    const Correlation* c, const Phase* phase, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts
+) noexcept nogil:
+    """Find where the runs of a window start, in a source whose rows and pixels are so many floats apart; count them."""
+    cdef Py_ssize_t kh, kw, channel, i = 0
+    for kh in range(phase.KH):
+        for kw in range(phase.run_columns):
+            for channel in range(phase.run_channels):
+                starts[i] = kh * phase.dilation_h * source_row + kw * phase.dilation_w * pixel + channel
+                i += 1
+    return i
 
 
 cdef void correlate_row(
-    const Correlation* c, const float* source, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts,
-    Py_ssize_t top, const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t columns, Py_ssize_t channels,
+    const Correlation* c, const Phase* phase, const float* source, Py_ssize_t source_row, Py_ssize_t pixel,
+    Py_ssize_t* starts, Py_ssize_t top, const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t columns,
+    Py_ssize_t channels,
 ) noexcept nogil:
     """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x."""
     cdef:
-        bint slides = c.slides and channels <= VL
+        bint slides = phase.slides and channels <= VL
         Py_ssize_t tiles = ceil_div(columns, SLIDE_ROWS if slides else TILE_ROWS)
-        Py_ssize_t per_row = c.run_columns * c.run_channels, first, stop, t, start, end
+        Py_ssize_t per_row = phase.run_columns * phase.run_channels, first, stop, t, start, end
         Taps taps
-    real_taps(top, c.SH, c.KH, c.dilation_h, &first, &stop)
+    real_taps(top, c.SH, phase.KH, phase.dilation_h, &first, &stop)
     if stop <= first:
         first = stop = 0
-    taps.runs, taps.length, taps.starts = (stop - first) * per_row, c.length, starts + first * per_row
-    panel += first * c.KW * c.C * (VL if channels <= VL else PANEL)
+    taps.runs, taps.length, taps.starts = (stop - first) * per_row, phase.length, starts + first * per_row
+    panel += first * phase.KW * c.C * (VL if channels <= VL else PANEL)
     for t in range(tiles):
         start, end = columns * t // tiles, columns * (t + 1) // tiles
         if slides:
             slide_tile(
-                end - start, c.KW, stop - first, c.dilation_h * source_row, c.C,
-                source + first * c.dilation_h * source_row + start * pixel, pixel, panel, epilogue,
+                end - start, phase.KW, stop - first, phase.dilation_h * source_row, c.C,
+                source + first * phase.dilation_h * source_row + start * pixel, pixel, panel, epilogue,
                 out + start * c.out_pixel, c.out_pixel, channels,
             )
         else:
@@ -143,60 +186,68 @@ cdef void correlate_block(
     const Correlation* c, const float* x, const float* bias, const float* residual, float* out, const float* y,
     int activation, Py_ssize_t task, float* patch,
 ) noexcept nogil:
-    """Compute one block of one image's output for some panels of one group of channels."""
+    """Compute one block of one image's output, in all phases, for some panels of one group of channels."""
     cdef:
         Py_ssize_t bundle = task % c.bundles, g = task // c.bundles % c.groups, block = task // (c.bundles * c.groups)
         Py_ssize_t n = block // (c.blocks_h * c.blocks_w), oh = block // c.blocks_w % c.blocks_h * c.block_h
         Py_ssize_t ow = block % c.blocks_w * c.block_w
         Py_ssize_t rows = min(c.block_h, c.OH - oh), columns = min(c.block_w, c.OW - ow)
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
-        Py_ssize_t height = (rows - 1) * c.stride_h + (c.KH - 1) * c.dilation_h + 1
-        Py_ssize_t width = (columns - 1) * c.stride_w + (c.KW - 1) * c.dilation_w + 1
-        Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, place, channels, i, oc
+        Py_ssize_t height = (rows - 1) * c.stride_h + c.span_h, width = (columns - 1) * c.stride_w + c.span_w
+        Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, f, i, place, channels, oc
         Py_ssize_t* starts = <Py_ssize_t*> (patch + c.patch)
+        const Phase* phase
         const float* source
-        const float* panel
         float panel_bias[PANEL]
         Epilogue epilogue
+        bint no_sum
     if rows <= 0 or columns <= 0:
         return
     source = x + n * c.SH * c.SW * source_pixel + g * c.C
     if pixel == source_pixel and top >= 0 and left >= 0 and top + height <= c.SH and left + width <= c.SW:
         source += (top * c.SW + left) * c.C
         source_row = c.SW * c.C
-    elif c.KH > 0 and c.KW > 0:
+    else:
         copy_patch(source, c.SH, c.SW, source_pixel, c.C, top, left, height, width, patch, pixel)
         source = patch
         source_row = width * pixel
-    else:
-        source_row = 0
-    list_runs(c, source_row, pixel, starts)
+    for f in range(c.count):
+        starts += list_runs(c, &c.phases[f], source_row, pixel, starts)
     epilogue.bias = panel_bias
     epilogue.clamps = y == residual == NULL and (activation == RELU or activation == RELU6)
     epilogue.low, epilogue.high = 0, 6 if activation == RELU6 else INFINITY
     for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
-        panel = (<PackedKernel> c.packed).data + (g * c.panels + p) * c.KH * c.KW * c.C * PANEL
         oc = g * c.OC + p * PANEL  # of all groups
         for i in range(PANEL):
             panel_bias[i] = bias[oc + i] if bias != NULL and i < channels else 0
         for r in range(rows):
-            place = c.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
-            fetch_row(y + place if y != NULL else NULL, columns, c.out_pixel, channels)
-            fetch_row(residual + place if residual != NULL else NULL, columns, c.out_pixel, channels)
-            correlate_row(
-                c, source + r * c.stride_h * source_row, source_row, pixel, starts, top + r * c.stride_h, panel,
-                &epilogue, out + place, columns, channels,
-            )
-            if not epilogue.clamps:
-                finish_row(
-                    activation, residual + place if residual != NULL else NULL, y + place if y != NULL else NULL,
-                    out + place, columns, c.out_pixel, channels,
-                )
+            starts = <Py_ssize_t*> (patch + c.patch)
+            for f in range(c.count):
+                phase = &c.phases[f]
+                i = min(columns, phase.OW - ow)
+                if oh + r < phase.OH and i > 0:
+                    place = phase.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
+                    no_sum = y != NULL and residual == NULL and phase.KH * phase.KW == 0  # zero, whatever y is
+                    if not no_sum:
+                        fetch_row(y + place if y != NULL else NULL, i, c.out_pixel, channels)
+                    fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
+                    correlate_row(
+                        c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
+                        + (c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
+                        (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
+                        + (g * c.panels + p) * phase.KH * phase.KW * c.C * PANEL, &epilogue, out + place, i, channels,
+                    )
+                    if not (epilogue.clamps or no_sum):
+                        finish_row(
+                            activation, residual + place if residual != NULL else NULL,
+                            y + place if y != NULL else NULL, out + place, i, c.out_pixel, channels,
+                        )
+                starts += phase.KH * phase.run_columns * phase.run_channels
 
 
 cdef class Correlations(Step):
-    """Correlations that write different pixels of one array, as one list of tasks."""
+    """Correlations that write different pixels of one array, block by block."""
 
     cdef:
         Buffer source  # IN
@@ -205,8 +256,7 @@ cdef class Correlations(Step):
         Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
         Buffer added   # IN  of the target's shape: is added before; or None
         tuple packed
-        Correlation* phases
-        Py_ssize_t count, tasks
+        Correlation all
         int activation
 
     cdef _read(self, Buffer source, Buffer bias, Buffer target, str activation, Buffer y, Py_ssize_t most):
@@ -214,56 +264,52 @@ cdef class Correlations(Step):
         self.source, self.bias, self.target, self.y = source, bias, target, y
         self.activation = activation_code(activation)
         self.packed = ()
-        self.phases = <Correlation*> calloc(most, sizeof(Correlation))
-        if self.phases == NULL:
+        self.all.N, self.all.SH, self.all.SW, _ = source.shape
+        self.all.phases = <Phase*> calloc(most, sizeof(Phase))
+        if self.all.phases == NULL:
             raise MemoryError("no memory for the phases of a convolution")
 
     cdef _add(self, PackedKernel packed):
         """Count one in whose geometry was filled in."""
-        cdef Correlation* c = &self.phases[self.count]
         self.packed += (packed,)
-        c.packed, c.groups, c.C, c.OC = <void*> packed, packed.groups, packed.C, packed.OC
-        divide(c)
-        self.scratch = max(self.scratch, <Py_ssize_t> (
-            c.patch * sizeof(float) + c.KH * c.run_columns * c.run_channels * sizeof(Py_ssize_t)))
-        self.tasks += c.tasks
-        self.count += 1
+        self.all.phases[self.all.count].packed = <void*> packed
+        self.all.groups, self.all.C, self.all.OC = packed.groups, packed.C, packed.OC
+        self.all.count += 1
+
+    cdef _divide(self):
+        """Divide the work, once all are there."""
+        divide(&self.all)
+        self.scratch = self.all.patch * sizeof(float) + self.all.runs * sizeof(Py_ssize_t)
 
     def repack(self):
         """Keep no packed kernel, but make it in the workspace in every run: for kernels that change in between."""
         cdef PackedKernel packed
         cdef Py_ssize_t p
         own = []
-        for p in range(self.count):
+        for p in range(self.all.count):
             packed = self.packed[p]
             own.append(PackedKernel(packed.kernel, *packed.form, False))
-            self.phases[p].packed, self.phases[p].copy = <void*> own[p], self.workspace
+            self.all.phases[p].packed, self.all.phases[p].copy = <void*> own[p], self.workspace
             self.workspace += packed.nbytes
         self.packed = tuple(own)
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
-        cdef double work = 0
-        for p in range(self.count):
-            (<PackedKernel> self.phases[p].packed).place(self.work + self.phases[p].copy)
-            (<PackedKernel> self.phases[p].packed).run()
-            work += cost(&self.phases[p])
-        self.split(self.tasks, work)
+        for p in range(self.all.count):
+            (<PackedKernel> self.all.phases[p].packed).place(self.work + self.all.phases[p].copy)
+            (<PackedKernel> self.all.phases[p].packed).run()
+        self.split(self.all.tasks, cost(&self.all))
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
-        cdef Py_ssize_t p = 0
-        while i >= self.phases[p].tasks:
-            i -= self.phases[p].tasks
-            p += 1
         correlate_block(
-            &self.phases[p], <const float*> self.source.data,
+            &self.all, <const float*> self.source.data,
             <const float*> self.bias.data if self.bias is not None else NULL,
             <const float*> self.added.data if self.added is not None else NULL, <float*> self.target.data,
             <const float*> self.y.data if self.y is not None else NULL, self.activation, i, <float*> scratch,
         )
 
     def __dealloc__(self):
-        free(self.phases)
+        free(self.all.phases)
 
 
 cdef class Conv2DForward(Correlations):
@@ -277,15 +323,17 @@ cdef class Conv2DForward(Correlations):
         Buffer out,     # OUT (N, OH, OW, OC)
         window, str activation,
     ):
-        cdef Correlation* c
+        cdef Correlation* c = &self.all
+        cdef Phase* phase
         cdef Py_ssize_t groups = x.shape[3] // kernel.shape[len(kernel.shape) - 2]
         self._read(x, bias, out, activation, None, 1)
-        c = self.phases
-        c.N, c.SH, c.SW, _ = x.shape
-        _, c.OH, c.OW, c.out_pixel = out.shape
-        c.KH, c.KW, c.stride_h, c.stride_w, c.pad_top, _, c.pad_left, _, c.dilation_h, c.dilation_w = window
-        c.out_row, c.out_image = c.OW * c.out_pixel, c.OH * c.OW * c.out_pixel
-        self._add(packed_kernel(kernel, (c.KH, 0, 1), (c.KW, 0, 1), False, False, groups))
+        phase = c.phases
+        _, phase.OH, phase.OW, c.out_pixel = out.shape
+        (phase.KH, phase.KW, c.stride_h, c.stride_w, phase.pad_top, _, phase.pad_left, _, phase.dilation_h,
+         phase.dilation_w) = window
+        c.out_row, c.out_image = phase.OW * c.out_pixel, phase.OH * phase.OW * c.out_pixel
+        self._add(packed_kernel(kernel, (phase.KH, 0, 1), (phase.KW, 0, 1), False, False, groups))
+        self._divide()
 
     @property
     def residual(self):
@@ -312,33 +360,27 @@ cdef class Transposed(Correlations):
         Buffer y,       # IN  of dx's shape, or None
     ):
         cdef Py_ssize_t groups = dx.shape[3] // kernel.shape[len(kernel.shape) - 2]
+        cdef Phase* phase
         if dx.shape[3] <= FEW and groups == 1 and window[0] * window[1] > 1:
             self.scatter = ScatterInput(dout, kernel, bias, dx, window, activation, y)
             self.scratch = self.scatter.scratch
             return
         KH, KW, stride_h, stride_w, pad_top, _, pad_left, _, dilation_h, dilation_w = window
-        IH, IW = dx.shape[1:3]
+        _, IH, IW, IC = dx.shape
         phases_h, phases_w = min(stride_h, IH), min(stride_w, IW)
         self._read(dout, bias, dx, activation, y, phases_h * phases_w)
+        self.all.stride_h = self.all.stride_w = 1
+        self.all.out_pixel, self.all.out_row, self.all.out_image = stride_w * IC, stride_h * IW * IC, IH * IW * IC
         for phase_h in range(phases_h):
             for phase_w in range(phases_w):
-                taps_h = phase_taps(phase_h, KH, stride_h, dilation_h, pad_top)
-                taps_w = phase_taps(phase_w, KW, stride_w, dilation_w, pad_left)
-                packed = packed_kernel(kernel, taps_h[0], taps_w[0], True, False, groups)
-                self._add_phase(phase_h, phase_w, stride_h, stride_w, taps_h, taps_w, packed)
-
-    cdef _add_phase(self, Py_ssize_t phase_h, Py_ssize_t phase_w, Py_ssize_t stride_h, Py_ssize_t stride_w,
-                    tuple taps_h, tuple taps_w, PackedKernel packed):
-        cdef Correlation* c = &self.phases[self.count]
-        _, IH, IW, IC = self.target.shape
-        c.N, c.SH, c.SW, _ = self.source.shape
-        c.OH, c.OW = ceil_div(IH - phase_h, stride_h), ceil_div(IW - phase_w, stride_w)
-        (c.KH, _, _), c.dilation_h, c.pad_top = taps_h
-        (c.KW, _, _), c.dilation_w, c.pad_left = taps_w
-        c.stride_h = c.stride_w = 1
-        c.out_start = (phase_h * IW + phase_w) * IC
-        c.out_pixel, c.out_row, c.out_image = stride_w * IC, stride_h * IW * IC, IH * IW * IC
-        self._add(packed)
+                phase = &self.all.phases[self.all.count]
+                phase.OH, phase.OW = ceil_div(IH - phase_h, stride_h), ceil_div(IW - phase_w, stride_w)
+                phase.out_start = (phase_h * IW + phase_w) * IC
+                taps_h, phase.dilation_h, phase.pad_top = phase_taps(phase_h, KH, stride_h, dilation_h, pad_top)
+                taps_w, phase.dilation_w, phase.pad_left = phase_taps(phase_w, KW, stride_w, dilation_w, pad_left)
+                phase.KH, phase.KW = taps_h[0], taps_w[0]
+                self._add(packed_kernel(kernel, taps_h, taps_w, True, False, groups))
+        self._divide()
 
     cdef void run(self) noexcept nogil:
         if self.scatter is not None:
