@@ -7,8 +7,8 @@ one line of the cache of the next block is fetched for each, so that memory is r
 """
 
 from .gradient_tiles cimport Product, Stream, last_vectors
-from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
-from .tiles cimport ceil_div
+from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_zero
+from .tiles cimport add_tap, ceil_div, fill_tile, load_tile, store_tile, sums_t
 
 cdef extern from *:
     """
@@ -30,21 +30,18 @@ cdef inline void gradient_tile(
 ) noexcept nogil:
     """sums[r][v] += sum over pixels p of a[p][r] b[p][v]; the last vector of sums has `last` numbers."""
     cdef:
-        vf acc[36]
-        vf vectors_of_b[3]
-        vf value
+        sums_t acc
+        vf zeros[3]
         const float* a_place
         const float* b_place
-        Py_ssize_t r, v, n, row, column
+        Py_ssize_t v, n, row, column, numbers = (vectors - 1) * VL + last
     rows = min(rows, <Py_ssize_t> (WIDE_ROWS if vectors == 3 else TILE_ROWS))  # the compiler knows it then
-    for r in range(rows):
+    if product.fresh:
         for v in range(vectors):
-            acc[r * vectors + v] = vf_zero()
-    if not product.fresh:
-        for r in range(rows):
-            for v in range(vectors - 1):
-                acc[r * vectors + v] = vf_load(sums + r * product.sums_row + v * VL)
-            acc[(r + 1) * vectors - 1] = vf_load_first(sums + r * product.sums_row + (vectors - 1) * VL, last)
+            zeros[v] = vf_zero()
+        fill_tile(rows, vectors, acc, zeros)
+    else:
+        load_tile(rows, vectors, acc, sums, product.sums_row, numbers)
     for n in range(product.images):
         for row in range(product.rows):
             a_place = a + n * product.a_image + row * product.a_row
@@ -52,24 +49,10 @@ cdef inline void gradient_tile(
             for column in range(product.columns):
                 prefetch(ahead)
                 ahead += ahead_step
-                for v in range(vectors):
-                    vectors_of_b[v] = vf_load(b_place + v * VL)
-                for r in range(rows):
-                    value = vf_set1(a_place[r])
-                    for v in range(vectors):
-                        acc[r * vectors + v] = vf_fma(value, vectors_of_b[v], acc[r * vectors + v])
+                add_tap(rows, vectors, acc, a_place, 1, b_place)
                 a_place += product.a_column
                 b_place += product.b_column
-    for r in range(rows):
-        for v in range(vectors - 1):
-            vf_store(sums + r * product.sums_row + v * VL, acc[r * vectors + v])
-    v = vectors - 1
-    if last == VL:
-        for r in range(rows):
-            vf_store(sums + r * product.sums_row + v * VL, acc[r * vectors + v])
-    else:
-        for r in range(rows):
-            vf_store_first(sums + r * product.sums_row + v * VL, acc[r * vectors + v], last)
+    store_tile(rows, vectors, acc, sums, product.sums_row, numbers)
 
 
 cdef inline void add_rows(

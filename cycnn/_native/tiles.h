@@ -46,19 +46,99 @@ static inline vf vf_clamp(vf a, vf low, vf high)
 }
 #endif
 
-typedef vf slide_t[SLIDE_ROWS]; /* the accumulators of a sliding tile */
+typedef vf sums_t[36]; /* the accumulators of a tile of any kind, row after row */
 
-/* acc[r] += sum over kw < columns of x[r + kw] b[kw], for pixels `pixel` floats apart. `rows` and `columns` are constants;
-   gcc unrolls such nested loops only when told to. */
+/* What is done to a tile of `rows` x `vectors` accumulators, both constants. gcc unrolls these loops before it looks for
+   variables to keep in registers only when told to; a tile would begin and end in memory otherwise. */
+#if defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 24")
+#else
+#define UNROLL
+#endif
+
+/* acc[r][v] = value[v] */
+static ALWAYS_INLINE void fill_tile(ptrdiff_t rows, ptrdiff_t vectors, vf *acc, const vf *value)
+{
+UNROLL
+    for (int r = 0; r < rows; r++) {
+UNROLL
+        for (int v = 0; v < vectors; v++) acc[r * vectors + v] = value[v];
+    }
+}
+
+/* acc[r] = the first `numbers` of row r, which fill all vectors but the last; zero behind them. */
+static ALWAYS_INLINE void load_tile(
+    ptrdiff_t rows, ptrdiff_t vectors, vf *acc, const float *sums, ptrdiff_t row, ptrdiff_t numbers)
+{
+    ptrdiff_t last = vectors - 1;
+UNROLL
+    for (int r = 0; r < rows; r++) {
+UNROLL
+        for (int v = 0; v < last; v++) acc[r * vectors + v] = vf_load(sums + r * row + v * VL);
+        acc[r * vectors + last] = vf_load_first(sums + r * row + last * VL, numbers - last * VL);
+    }
+}
+
+/* out[r] = the first `numbers` of acc[r], which fill all vectors but the last. */
+static ALWAYS_INLINE void store_tile(
+    ptrdiff_t rows, ptrdiff_t vectors, const vf *acc, float *out, ptrdiff_t row, ptrdiff_t numbers)
+{
+    ptrdiff_t last = vectors - 1;
+UNROLL
+    for (int r = 0; r < rows; r++) {
+UNROLL
+        for (int v = 0; v < last; v++) vf_store(out + r * row + v * VL, acc[r * vectors + v]);
+    }
+    if (numbers == vectors * VL) {
+UNROLL
+        for (int r = 0; r < rows; r++) vf_store(out + r * row + last * VL, acc[r * vectors + last]);
+    } else {
+UNROLL
+        for (int r = 0; r < rows; r++)
+            vf_store_first(out + r * row + last * VL, acc[r * vectors + last], numbers - last * VL);
+    }
+}
+
+/* acc[r][v] += x[r] b[v] for numbers of x `step` floats apart. */
+static ALWAYS_INLINE void add_tap(
+    ptrdiff_t rows, ptrdiff_t vectors, vf *acc, const float *x, ptrdiff_t step, const float *b)
+{
+    /* every fourth row: x86 addresses p, p + d, p + 2 d and p + 3 d with two registers */
+    const float *fourth[3] = {x, x + 4 * step, x + 8 * step};
+    vf vectors_of_b[3];
+UNROLL
+    for (int v = 0; v < vectors; v++) vectors_of_b[v] = vf_load(b + v * VL);
+UNROLL
+    for (int r = 0; r < rows; r++) {
+        vf a = vf_set1(fourth[r / 4][r % 4 * step]);
+UNROLL
+        for (int v = 0; v < vectors; v++) acc[r * vectors + v] = vf_fma(a, vectors_of_b[v], acc[r * vectors + v]);
+    }
+}
+
+/* acc[i] += more[i] */
+static ALWAYS_INLINE void add_tile(ptrdiff_t size, vf *acc, const vf *more)
+{
+UNROLL
+    for (int i = 0; i < size; i++) acc[i] = vf_add(acc[i], more[i]);
+}
+
+static ALWAYS_INLINE void clamp_tile(ptrdiff_t size, vf *acc, vf low, vf high)
+{
+UNROLL
+    for (int i = 0; i < size; i++) acc[i] = vf_clamp(acc[i], low, high);
+}
+
+/* acc[r] += sum over kw < columns of x[r + kw] b[kw], for pixels `pixel` floats apart. */
 static ALWAYS_INLINE void slide_over(
     ptrdiff_t rows, ptrdiff_t columns, vf *acc, const float *x, ptrdiff_t pixel, const vf *b)
 {
-    const float *fourth[5]; /* every fourth pixel: x86 addresses p, p + d, p + 2 d and p + 3 d with two registers */
+    const float *fourth[5]; /* every fourth pixel, as above */
     for (int i = 0; i < 5; i++) fourth[i] = x + 4 * i * pixel;
-#pragma GCC unroll 20
+UNROLL
     for (int r = 0; r < rows + columns - 1; r++) {
         vf a = vf_set1(fourth[r / 4][r % 4 * pixel]);
-#pragma GCC unroll 5
+UNROLL
         for (int kw = 0; kw < columns; kw++)
             if (r - kw >= 0 && r - kw < rows) acc[r - kw] = vf_fma(a, b[kw], acc[r - kw]);
     }

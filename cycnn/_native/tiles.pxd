@@ -9,15 +9,24 @@ overlap, a sliding tile uses each for all columns of the kernel.
 from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport MOST_BYTES
-from .simd cimport (
-    TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_set1, vf_store, vf_store_first, vf_zero,
-)
+from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_set1, vf_zero
 
 cdef extern from "tiles.h" nogil:
     enum:
         SLIDE_ROWS
-    ctypedef float slide_t[16]
-    vf vf_clamp(vf a, vf low, vf high) noexcept
+    ctypedef float sums_t[36]
+    void fill_tile(Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const vf* value) noexcept
+    void load_tile(
+        Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* sums, Py_ssize_t row, Py_ssize_t numbers
+    ) noexcept
+    void store_tile(
+        Py_ssize_t rows, Py_ssize_t vectors, const vf* acc, float* out, Py_ssize_t row, Py_ssize_t numbers
+    ) noexcept
+    void add_tap(
+        Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* x, Py_ssize_t step, const float* b
+    ) noexcept
+    void add_tile(Py_ssize_t size, vf* acc, const vf* more) noexcept
+    void clamp_tile(Py_ssize_t size, vf* acc, vf low, vf high) noexcept
     void slide_over(
         Py_ssize_t rows, Py_ssize_t columns, vf* acc, const float* x, Py_ssize_t pixel, const vf* b
     ) noexcept
@@ -51,26 +60,6 @@ cdef inline int check_scratch(double height, double width, double channels) exce
     return 0
 
 
-cdef inline void add_tap(
-    Py_ssize_t rows, const Py_ssize_t vectors, vf (*acc)[2], const float* x, Py_ssize_t pixel, const float* panel,
-) noexcept nogil:
-    """acc[r][o] += x[r] panel[o] for `rows` neighbouring pixels r."""
-    cdef:
-        const float* fourth[3]  # every fourth row: x86 addresses p, p + d, p + 2 d and p + 3 d with two registers
-        vf b[2]
-        vf a
-        Py_ssize_t r, v
-    fourth[0] = x
-    fourth[1] = x + 4 * pixel
-    fourth[2] = x + 8 * pixel
-    for v in range(vectors):
-        b[v] = vf_load(panel + v * VL)
-    for r in range(rows):
-        a = vf_set1(fourth[r // 4][r % 4 * pixel])
-        for v in range(vectors):
-            acc[r][v] = vf_fma(a, b[v], acc[r][v])
-
-
 cdef inline void correlation_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Taps* taps, const float* x, Py_ssize_t pixel,
     const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t out_pixel, Py_ssize_t channels,
@@ -80,16 +69,17 @@ cdef inline void correlation_tile(
     A sum waits four cycles for the one before it, so few rows take turns with several sums each.
     """
     cdef:
-        tile_t acc
-        vf bias, low, high
-        Py_ssize_t r, v, i, t, k, sums = 4 if rows == 1 else 2 if rows <= min(3, TILE_ROWS // 2) else 1
+        sums_t acc
+        vf start[2]
+        Py_ssize_t v, i, t, k, sums = 4 if rows == 1 else 2 if rows <= min(3, TILE_ROWS // 2) else 1, size
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
+    size = rows * vectors
     for v in range(vectors):
-        bias = vf_load(epilogue.bias + v * VL)
-        for r in range(rows):
-            acc[r][v] = bias
-        for r in range(rows, rows * sums):
-            acc[r][v] = vf_zero()
+        start[v] = vf_load(epilogue.bias + v * VL)
+    fill_tile(rows, vectors, acc, start)
+    if sums > 1:
+        start[0] = start[1] = vf_zero()
+        fill_tile(rows * (sums - 1), vectors, acc + size, start)
     if taps.length == 1:
         for i in range(taps.runs):
             add_tap(rows, vectors, acc, x + taps.starts[i], pixel, panel)
@@ -99,30 +89,16 @@ cdef inline void correlation_tile(
             if sums > 1:
                 for t in range(taps.length // sums):
                     for k in range(sums):
-                        add_tap(rows, vectors, acc + k * rows, x + taps.starts[i] + t * sums + k, pixel, panel)
+                        add_tap(rows, vectors, acc + k * size, x + taps.starts[i] + t * sums + k, pixel, panel)
                         panel += vectors * VL
             for t in range(taps.length // sums * sums if sums > 1 else 0, taps.length):
                 add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
                 panel += vectors * VL
-    for v in range(vectors):
-        for k in range(1, sums):
-            for r in range(rows):
-                acc[r][v] = vf_add(acc[r][v], acc[k * rows + r][v])
+    for k in range(1, sums):
+        add_tile(size, acc, acc + k * size)
     if epilogue.clamps:
-        low, high = vf_set1(epilogue.low), vf_set1(epilogue.high)
-        for r in range(rows):
-            for v in range(vectors):
-                acc[r][v] = vf_clamp(acc[r][v], low, high)
-    for r in range(rows):
-        for v in range(vectors - 1):
-            vf_store(out + r * out_pixel + v * VL, acc[r][v])
-    v = vectors - 1
-    if channels == vectors * VL:
-        for r in range(rows):
-            vf_store(out + r * out_pixel + v * VL, acc[r][v])
-    else:
-        for r in range(rows):
-            vf_store_first(out + r * out_pixel + v * VL, acc[r][v], channels - v * VL)
+        clamp_tile(size, acc, vf_set1(epilogue.low), vf_set1(epilogue.high))
+    store_tile(rows, vectors, acc, out, out_pixel, channels)
 
 
 cdef inline void sliding_tile(
@@ -134,13 +110,12 @@ cdef inline void sliding_tile(
     Rows and pixels of x are `row` and `pixel` floats apart. Each number of x meets the whole kernel row at once.
     """
     cdef:
-        slide_t acc
+        sums_t acc
         vf b[5]
-        vf bias = vf_load(epilogue.bias), low, high
-        Py_ssize_t r, kh, kw, c
+        vf bias = vf_load(epilogue.bias)
+        Py_ssize_t kh, kw, c
     rows = min(rows, <Py_ssize_t> SLIDE_ROWS)
-    for r in range(rows):
-        acc[r] = bias
+    fill_tile(rows, 1, acc, &bias)
     for kh in range(KH):
         for c in range(C):
             for kw in range(KW):
@@ -149,15 +124,8 @@ cdef inline void sliding_tile(
         x += row
         panel += KW * C * VL
     if epilogue.clamps:
-        low, high = vf_set1(epilogue.low), vf_set1(epilogue.high)
-        for r in range(rows):
-            acc[r] = vf_clamp(acc[r], low, high)
-    if channels == VL:
-        for r in range(rows):
-            vf_store(out + r * out_pixel, acc[r])
-    else:
-        for r in range(rows):
-            vf_store_first(out + r * out_pixel, acc[r], channels)
+        clamp_tile(rows, acc, vf_set1(epilogue.low), vf_set1(epilogue.high))
+    store_tile(rows, 1, acc, out, out_pixel, channels)
 
 
 cdef inline void copy_patch(

@@ -3,8 +3,8 @@
 TILE_ROWS tiles by `vectors` vectors of channels stay in registers while the channels of the source go by.
 """
 
-from .simd cimport TILE_ROWS, VL, tile_t, vf_load, vf_store
-from .tiles cimport add_tap, ceil_div
+from .simd cimport TILE_ROWS, VL
+from .tiles cimport add_tap, ceil_div, load_tile, store_tile, sums_t
 
 
 cdef inline void product_tile(
@@ -13,17 +13,13 @@ cdef inline void product_tile(
 ) noexcept nogil:
     """m[r][o] = start[r][o] + sum over c of v[r][c] u[c][o], for `rows` tiles r."""
     cdef:
-        tile_t acc
-        Py_ssize_t r, i, c
-    for r in range(rows):
-        for i in range(vectors):
-            acc[r][i] = vf_load(start + r * start_row + i * VL)
+        sums_t acc
+        Py_ssize_t c
+    load_tile(rows, vectors, acc, start, start_row, vectors * VL)
     for c in range(C):
         add_tap(rows, vectors, acc, v + c, pixel, u)
         u += vectors * VL
-    for r in range(rows):
-        for i in range(vectors):
-            vf_store(m + (r * vectors + i) * VL, acc[r][i])
+    store_tile(rows, vectors, acc, m, vectors * VL, vectors * VL)
 
 
 cdef inline void product_rows(
