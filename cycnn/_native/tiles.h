@@ -3,7 +3,11 @@
 #ifndef CYCNN_TILES_H
 #define CYCNN_TILES_H
 
+#include "select.h"
 #include "simd.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #if defined(__GNUC__) || defined(__clang__)
 #define ALWAYS_INLINE inline __attribute__((always_inline))
@@ -31,19 +35,13 @@ static inline vf vf_clamp(vf a, vf low, vf high)
 {
     return (vf)_mm256_min_ps((__m256)high, _mm256_max_ps((__m256)low, (__m256)a));
 }
-#else
+#elif defined(__SSE2__) && VL == 4 && !defined(CYCNN_PORTABLE)
 static inline vf vf_clamp(vf a, vf low, vf high)
 {
-    float lanes[VL], least[VL], most[VL];
-    vf_store(lanes, a);
-    vf_store(least, low);
-    vf_store(most, high);
-    for (int i = 0; i < VL; i++) {
-        float above = lanes[i] < least[i] ? least[i] : lanes[i];
-        lanes[i] = above > most[i] ? most[i] : above;
-    }
-    return vf_load(lanes);
+    return (vf)_mm_min_ps((__m128)high, _mm_max_ps((__m128)low, (__m128)a));
 }
+#else
+#define vf_clamp vf_clip
 #endif
 
 typedef vf sums_t[36]; /* the accumulators of a tile of any kind, row after row */
