@@ -35,7 +35,7 @@ cdef enum:
     MIN_TASKS = 16       # divide small problems at least into so many tasks
     FEW = VL // 2        # channels of dx up to which most lanes would be empty
     SHORT = 16           # runs shorter than this are not worth a loop of their own
-    CONFLICT = 512       # tile rows a multiple of so many floats apart share few sets of the first-level cache
+    CONFLICT = 1024      # tile rows a multiple of so many floats apart share a set of the first-level cache
 
 
 cdef struct Phase:
