@@ -8,7 +8,7 @@ of output channels stay in registers while the pixels of a block go by; x and do
 holds few such pixels at once, and the next block is fetched meanwhile. Where output channels are few, the tile is
 transposed: output channels by vectors of taps.
 
-A block is some 256 pixels, of several images where these are small. Its patch of x is copied where windows touch the
+A block is some PIXELS pixels, of several images where these are small. Its patch of x is copied where windows touch the
 padding; where x has one channel, it is copied again so that all taps of a window are neighbours. A 1x1 kernel without
 stride is a product of matrices: all its images are one row of pixels.
 
@@ -29,7 +29,7 @@ from .simd cimport VL
 from .tiles cimport ceil_div, check_scratch, copy_patch
 
 cdef enum:
-    PIXELS = 256           # pixels per block
+    PIXELS = 128 * (1 + VL // 16)  # pixels per block: what 6 x 2 vectors read is to stay in the first-level cache
     PATCH = 65536          # floats of a block's patch of x, at most (unless one row needs more)
     TASKS = 16             # parts x divisions of the taps
     PART = 512             # pixels of a part, at least
