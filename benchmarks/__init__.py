@@ -7,7 +7,8 @@
 `epochs`    the MNIST recipe to its test accuracy, beside PyTorch and Keras
 `forkjoin`  cost of dividing work among threads, beside libgomp
 
-`pip install ".[bench]"` brings the libraries that are compared; what is not there is reported and left out.
+`pip install -e ".[bench]"` builds the package in place, where these modules find it, and brings the libraries that are
+compared; what is not there is reported and left out.
 
 What they share: `zoo` has the networks as data, `libraries` builds them with each library, `workers` are processes with
 one library each, `machine` says what figures were measured on, `timing` and `charts` do what their names say.
