@@ -14,7 +14,8 @@ import pytest
 from processes import output_of
 
 from cycnn.datasets import archive as archive_module
-from cycnn.datasets import load_cifar10, load_mnist, read_idx
+from cycnn.datasets import digits as digits_module
+from cycnn.datasets import load_cifar10, load_digits, load_mnist, read_idx
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (7, 5, 4)).astype(np.uint8)
 LABELS = np.array([3, 0, 9, 9, 1, 2, 3], np.uint8)
@@ -567,6 +568,77 @@ def test_load_cifar10_has_the_published_numbers():
     channels = x_train.reshape(-1, 3) / np.float32(255)
     np.testing.assert_allclose(channels.mean(0, dtype=np.float64), [0.4914, 0.4822, 0.4465], atol=1e-3)
     np.testing.assert_allclose(channels.std(0, dtype=np.float64), [0.2470, 0.2435, 0.2616], atol=3e-3)
+
+
+# ---- the digits of the package ----
+
+DIGITS = pathlib.Path(digits_module.__file__).with_name("digits-idx2-ubyte.gz")
+
+
+def test_load_digits_returns_images_in_0_1_and_labels():
+    for (x, y), count in zip(load_digits(), (1437, 360), strict=True):
+        assert x.dtype == np.float32 and x.shape == (count, 8, 8, 1)
+        assert y.dtype == np.int32 and y.shape == (count,)
+        assert x.min() == 0 and x.max() == 1
+        assert x.flags.c_contiguous and x.flags.writeable
+
+
+def test_load_digits_has_the_published_numbers():
+    (x_train, y_train), (x_test, y_test) = load_digits()
+    counts = np.bincount(y_train) + np.bincount(y_test)
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert np.bincount(y_test).tolist() == [27, 35, 36, 29, 30, 40, 44, 39, 39, 41]
+    pixels, labels = np.concatenate([x_test, x_train]) * 16, np.concatenate([y_test, y_train])
+    rows = np.column_stack([pixels.reshape(-1, 64), labels]).astype(np.uint8)
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()
+    assert digest == "2d95da6cfaf76e157b84fe6ef9cc029a492348da6c67f2e196592f79bf4d77e1"
+
+
+def test_load_digits_keeps_training_and_test_apart():
+    order = np.random.RandomState(0).permutation(1797)
+    stored = read_idx(DIGITS)
+    (x_train, _), (x_test, _) = load_digits()
+    np.testing.assert_array_equal(x_test.reshape(360, 64) * 16, stored[order[:360], :64])
+    np.testing.assert_array_equal(x_train.reshape(1437, 64) * 16, stored[order[360:], :64])
+    assert len(np.unique(stored[:, :64], axis=0)) == 1797  # so that no image is on both sides
+
+
+def test_load_digits_gives_arrays_of_one_s_own():
+    load_digits()[0][0][:] = 0
+    assert load_digits()[0][0].max() == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: b"",
+        lambda content: content[:-9],
+        lambda content: content[:9000] + bytes(9) + content[9009:],
+        lambda content: gzip.compress(idx_bytes(PIXELS)),
+        lambda content: idx_bytes(PIXELS.reshape(28, 5)),
+        None,
+    ],
+    ids=["empty", "cut", "overwritten", "images of another set", "rows of another set", "missing"],
+)
+def test_load_digits_names_the_file_that_is_missing_or_damaged(tmp_path, monkeypatch, spoil):
+    path = tmp_path / DIGITS.name
+    kind, fact = (ValueError, "is damaged") if spoil else (FileNotFoundError, "is missing")
+    if spoil:
+        path.write_bytes(spoil(DIGITS.read_bytes()))
+    monkeypatch.setattr(digits_module, "_FOLDER", str(tmp_path))
+    with pytest.raises(kind) as caught:
+        load_digits()
+    assert str(caught.value) == (
+        "load_digits: digits-idx2-ubyte.gz must be as it came with the package. "
+        f"Received: {str(path)!r}, which {fact}. Install cycnn again."
+    )
+
+
+def test_digits_are_small_and_come_with_their_source_and_licence():
+    assert DIGITS.stat().st_size < 100_000
+    notice = DIGITS.with_name("digits.txt").read_text(encoding="utf-8")
+    words = ("E. Alpaydin and C. Kaynak", "10.24432/C50P49", "https://creativecommons.org/licenses/by/4.0/", "changed")
+    assert [word for word in words if word not in notice] == []
 
 
 # ---- the package ----
