@@ -9,13 +9,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .recipes import RECIPES, network
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .models import Model
-
 # Channels of a model's images, and what Pillow's images become for it.
 COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
+# What a recipe says unless the command line does.
+SETTINGS: dict[str, type[int] | type[float]] = {"epochs": int, "batch_size": int, "learning_rate": float}
 EPILOG = "Environment: CYCNN_NUM_THREADS, CYCNN_ISA (an instruction set named by `cycnn config`)."
 
 
@@ -38,15 +40,16 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="{train,predict,summary,profile,config}")
     commands.add_parser("config", help="show instruction sets, threads and versions")
     train = commands.add_parser("train", help="train a small convolutional network and print its test accuracy")
-    train.add_argument("dataset", choices=["mnist", "cifar10"], help="what to learn")
-    where = "folder of the four files of MNIST, gzip or plain; for CIFAR-10 a folder or a .tar.gz of one"
-    train.add_argument("--data", required=True, metavar="DIR", help=where)
-    train.add_argument("--epochs", type=positive(int), default=12)
-    train.add_argument("--batch-size", type=positive(int), default=128)
-    train.add_argument("--learning-rate", type=positive(float), default=1e-3)
+    train.add_argument("dataset", choices=list(RECIPES), help="what to learn; digits come with cycnn")
+    where = "; ".join(f"for {dataset} {recipe.files}" for dataset, recipe in RECIPES.items() if recipe.files)
+    train.add_argument("--data", metavar="DIR", help=where)
+    for name, kind in SETTINGS.items():
+        values = ", ".join(f"{getattr(recipe, name)} for {dataset}" for dataset, recipe in RECIPES.items())
+        train.add_argument(f"--{name.replace('_', '-')}", type=positive(kind), help=f"default: {values}")
     train.add_argument("--seed", type=int, default=0, help="of initial weights, shuffling and dropout")
     train.add_argument("--threads", type=positive(int), help="default: the CPUs that this process may use")
     train.add_argument("--save", metavar="FILE", help="where to save the trained model, such as model.safetensors")
+    train.set_defaults(refuse=train.error)
     predict = commands.add_parser("predict", help="print the likeliest classes of images (needs Pillow)")
     predict.add_argument("model", metavar="FILE", help="a saved model")
     predict.add_argument("images", nargs="+", metavar="IMAGE", help="resized, and greyed if need be, to fit the model")
@@ -61,52 +64,40 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
-def network(dataset: str, input_shape: tuple[int, ...]) -> Model:
-    """Return what is trained: Keras's MNIST example, or twice two convolutions for the colours of CIFAR-10."""
-    import cycnn
-    from cycnn import layers
-
-    model = cycnn.Sequential([cycnn.Input(input_shape)])
-    if dataset == "cifar10":
-        model.add(layers.Rescaling(1 / 255))  # its images are bytes, MNIST's are read as 0 to 1
-        model.add(layers.RandomFlip("horizontal"))
-    for filters in (32, 64):
-        if dataset == "cifar10":
-            model.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
-        model.add(layers.Conv2D(filters, 3, activation="relu"))
-        model.add(layers.MaxPooling2D(2))
-    for layer in (layers.Flatten(), layers.Dropout(0.5), layers.Dense(10, activation="softmax")):
-        model.add(layer)
-    return model
-
-
 def train(arguments: argparse.Namespace) -> None:
     """Train a small network, print its test accuracy, and save it if asked to."""
     import cycnn
 
+    recipe = RECIPES[arguments.dataset]
+    if recipe.files and arguments.data is None:
+        arguments.refuse(f"the following argument is required: --data, {recipe.files}")
+    if not recipe.files and arguments.data is not None:
+        arguments.refuse(f"argument --data: {arguments.dataset} come with cycnn, and are read from no other place")
+    recipe = recipe._replace(**{name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None})
     if arguments.save and not Path(arguments.save).absolute().parent.is_dir():  # better known before the training
         raise FileNotFoundError(f"--save: there is no folder for {arguments.save!r}")
     if arguments.threads:
         cycnn.set_num_threads(arguments.threads)
     cycnn.utils.set_random_seed(arguments.seed)
     load = getattr(cycnn.datasets, f"load_{arguments.dataset}")
-    (x_train, y_train), (x_test, y_test) = load(arguments.data)
-    model = network(arguments.dataset, x_train.shape[1:])
-    optimizer = cycnn.optimizers.Adam(arguments.learning_rate)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.summary(batch_size=arguments.batch_size)
+    (x_train, y_train), (x_test, y_test) = load(arguments.data) if recipe.files else load()
+    model = network(recipe, x_train.shape[1:])
+    model.summary(batch_size=recipe.batch_size)
     print(f"\n{len(x_train):,} images to learn from, {len(x_test):,} to test with; {cycnn.get_num_threads()} threads")
     start = time.perf_counter()
-    history = model.fit(x_train, y_train, batch_size=arguments.batch_size, epochs=arguments.epochs)
+    history = model.fit(x_train, y_train, batch_size=recipe.batch_size, epochs=recipe.epochs)
     seconds = time.perf_counter() - start
-    loss, accuracy = model.evaluate(x_test, y_test, batch_size=arguments.batch_size, verbose=0)
+    loss, accuracy = model.evaluate(x_test, y_test, batch_size=recipe.batch_size, verbose=0)
     images = len(x_train) * len(history.epoch)
     print(f"\ntest accuracy {accuracy:.4f}, loss {loss:.4f}")
     print(f"{seconds:.1f} s of training, {images / seconds:,.0f} images per second")
     if arguments.save:
         model.save(arguments.save)
         print(f"saved: cycnn predict {arguments.save} IMAGE ... names what is on other images")
-    print("Try next: --learning-rate 0.003, --epochs 3, --threads 1; or the lesson in examples/mlp_against_cnn.py")
+    print(
+        "Try next: --learning-rate 0.003, --epochs 3, --threads 1; other images, see cycnn train --help; "
+        "or the lesson in examples/mlp_against_cnn.py"
+    )
 
 
 def predict(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ from processes import PACKAGE, output_of, run_python
 import cycnn
 from cycnn import Input, Sequential, _native, layers
 from cycnn.cli import main
+from cycnn.recipes import RECIPES
 
 FILES = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 COMMAND = Path(sysconfig.get_path("scripts")) / ("cycnn.exe" if os.name == "nt" else "cycnn")
@@ -89,6 +90,26 @@ class TestTrain:
         assert float(re.search(r"test accuracy (\S+),", out)[1]) >= 0.95
         assert re.search(r"[\d.]+ s of training, [\d,]+ images per second", out)
         assert "Try next" in out
+
+    def test_digits_of_the_package_are_learned_with_no_data_at_hand(self, capsys):
+        assert main(["train", "digits", "--seed", "0"]) == 0
+        out = capsys.readouterr().out
+        assert "1,437 images to learn from, 360 to test with" in out
+        assert len(re.findall(r"^Epoch \d+/100 ", out, re.MULTILINE)) == 100
+        assert float(re.search(r"test accuracy (\S+),", out)[1]) >= 0.985
+        assert float(re.search(r"([\d.]+) s of training, [\d,]+ images per second", out)[1]) > 0
+        assert "Try next" in out
+
+    def test_options_replace_the_settings_of_the_data_set(self, capsys):
+        assert main(["train", "digits", "--epochs", "2", "--batch-size", "64", "--learning-rate", "1e-9"]) == 0
+        out = capsys.readouterr().out
+        assert "Epoch 2/2" in out
+        assert "a batch of 64" in out
+        assert float(re.search(r"test accuracy (\S+),", out)[1]) < 0.5
+
+    def test_every_data_set_has_a_loader_and_a_recipe(self):
+        loaders = {name.removeprefix("load_") for name in cycnn.datasets.__all__ if name.startswith("load_")}
+        assert set(RECIPES) == loaders
 
     def test_seed_decides_the_result(self, folder, capsys):
         def result(seed):
@@ -286,8 +307,10 @@ class TestBadOptions:
             ([], "required: {train,predict,summary,profile,config}"),
             (["learn"], "invalid choice: 'learn'"),
             (["config", "--all"], "unrecognized arguments: --all"),
-            (["train"], "required: dataset, --data"),
-            (["train", "mnist"], "required: --data"),
+            (["train"], "required: dataset"),
+            (["train", "mnist"], "required: --data, the folder of the four files of MNIST"),
+            (["train", "cifar10"], "required: --data, the folder of CIFAR-10"),
+            (["train", "digits", "--data", "."], "argument --data: digits come with cycnn"),
             (["train", "imagenet", "--data", "."], "invalid choice: 'imagenet'"),
             (["predict", "model.safetensors"], "required: IMAGE"),
             (["summary"], "required: FILE"),
