@@ -54,7 +54,7 @@ def test_example_learns_and_is_saved(capsys, tmp_path, monkeypatch):
     trained = names["model"]
     exec(compile(saving, "README.md", "exec"), names)
     assert names["model"] is not trained
-    assert (tmp_path / "lines.safetensors").exists()
+    assert (tmp_path / "digits.safetensors").exists()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
