@@ -39,7 +39,7 @@ def perceptron_parameters(pixels):
     return pixels * 128 + 128 + 128 * 64 + 64 + 64 * 10 + 10
 
 
-def test_lesson_needs_no_data_and_the_cnn_wins_where_it_says(tmp_path):
+def test_lesson_is_learned_with_no_data_at_hand_and_the_cnn_wins_where_it_says(tmp_path):
     values = rows_of_the_lesson(run("mlp_against_cnn.py", tmp_path))
     assert values["parameters"] == (perceptron_parameters(32 * 32), 160 + 4640 + 18496 + 650)
     assert all(accuracy > 0.9 for accuracy in values["centred digits"])
