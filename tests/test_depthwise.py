@@ -40,9 +40,17 @@ PAIRS = [  # half a vector of channels, of one instruction set or another: two p
     for padding, least in ((SAME, 1), (VALID, 3), (((1, 1), (0, 1)), 2), (((0, 2), (1, 0)), 2), (((1, 1), (2, 0)), 1))
     for w in (least, least + 1, 6, 7, 9, 16, 17)
 ]
+STRIDED = [  # the gradient to the input begins before the image, ends after it, or meets nothing at the end
+    case(c, 1, (3, 3), (2, 2), padding, n=1, hw=hw)
+    for c in (3, 20)
+    for padding, least in ((VALID, 3), (((1, 1), (1, 1)), 1), (((0, 1), (0, 1)), 2), (((1, 0), (1, 0)), 2))
+    for hw in [*((5, w) for w in range(least, 12)), *((h, 6) for h in range(least, 12))]
+]
 OTHERS = [
     *(case(c, m, (7, 9), hw=(9, 30)) for c in (5, 40) for m in (1, 3)),
     case(32, 1, (3, 3), (2, 2), n=3, hw=(112, 28)),
+    case(32, 1, (3, 3), (2, 2), ((1, 1), (1, 1)), n=2, hw=(113, 27)),
+    case(32, 1, (3, 3), (2, 2), ((2, 3), (3, 2)), n=1, hw=(9, 10)),
     case(24, 2, (2, 2), (4, 5), VALID, hw=(9, 9)),  # pixels that no window meets
     case(24, 1, (2, 2), (4, 5), ((3, 0), (1, 1)), hw=(9, 9)),
     case(8, 2, (3, 3), (1, 1), ((5, 4), (4, 6)), hw=(2, 2)),  # more padding than kernel
@@ -51,8 +59,8 @@ OTHERS = [
     case(2, 70, (3, 2), (2, 3)),
     case(16, 1, (3, 3), (20, 20)),  # strides larger than the image
 ]
-CASES = [*GEOMETRIES, *CHANNELS, *WIDTHS, *PAIRS, *OTHERS]
-FEW = [*GEOMETRIES[::9], *CHANNELS[::7], *PAIRS[::7], *OTHERS]
+CASES = [*GEOMETRIES, *CHANNELS, *WIDTHS, *PAIRS, *STRIDED, *OTHERS]
+FEW = [*GEOMETRIES[::9], *CHANNELS[::7], *PAIRS[::7], *STRIDED[::5], *OTHERS]
 
 
 def case_name(case):

@@ -22,6 +22,7 @@ from libc.stdlib cimport free, malloc
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport LINEAR, activation_code, real_t
+from .depthwise_tiles cimport TILE_H
 from .depthwise_windows cimport correlate_windows, window_chunks, windows_fit
 from .geometry cimport read_geometry
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_store, vf_zero
@@ -250,6 +251,8 @@ cdef class Depthwise(Step):
         s.chunks = window_chunks(s) if windows else max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
         row_cost = max(self.cost() / max(s.g.N * s.TH * s.chunks, 1), 1.0)
         s.block = max(min(<Py_ssize_t> (TASK / row_cost), s.TH), 1)
+        if windows:
+            s.block = ceil_div(s.block, TILE_H) * TILE_H
         s.blocks = ceil_div(s.TH, s.block)
         width = ceil_div(s.g.IC, s.chunks) * s.M
         rows = 1 if transposed else min(s.SH, (s.block - 1) * s.g.stride_h + (s.g.KH - 1) * s.g.dilation_h + 1)

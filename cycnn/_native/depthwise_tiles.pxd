@@ -1,15 +1,16 @@
 """Register tiles and strips of 3x3 depthwise windows: the innermost loops of `depthwise_windows` and `depthwise_kernel`.
 
-    tile    t[r][j] += sum over kh, kw of x[S r + kh][S j + kw] k[kh][kw]
+    tile    t[r][j] += sum over i, c of x[i][c] k[kh][kw] where U i = S r + kh, U c = S j + kw
     strip   k[kh][kw] += sum over r, j of x[S r + kh][S j + kw] t[j][r]
 
-for R rows r of pixels, one vector of channels, and the stride S. A pixel of x is loaded once and meets all of up to nine
+for R rows r of pixels, one vector of channels, and the strides S and U: pixels of a tile are S apart and those of x U,
+one of which is 1; U is the stride whose transpose is computed. A pixel of x is loaded once and meets all of up to nine
 taps, while pixels and taps stay in registers. A tile has W columns j; a strip goes along all columns, and its t holds
 those that the columns of x next to come still meet: three of them or, where S = 2, two. Rows and columns of x
 outside of the image are left out. Where there are less than a vector of channels, `lanes` of them, `few` is set.
 
-Where channels are half a vector and S = 1, a vector holds two pixels side by side, and `pairs` is set: the columns of a
-tile are two pixels apart, T = 2, else T = S.
+Where channels are half a vector and S = U = 1, a vector holds two pixels side by side, and `pairs` is set: the columns
+of a tile are two pixels apart, T = 2, else T = S.
 
 Calls are written out, for compilers unroll no loops of this size.
 """
@@ -43,21 +44,22 @@ ctypedef vf strip_t[3][7]
 
 cdef inline void meet_value(
     const Py_ssize_t i, const Py_ssize_t c, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S,
-    const Py_ssize_t T, vf value, vf (*t)[4], vf (*k)[3],
+    const Py_ssize_t T, const Py_ssize_t U, vf value, vf (*t)[4], vf (*k)[3],
 ) noexcept nogil:
     """Multiply a pixel, row i and column c of what a tile meets, by all taps that it meets."""
-    cdef Py_ssize_t kh, kw
+    cdef Py_ssize_t kh, kw, r, j
     for kh in range(3):
         for kw in range(3):
-            if (i - kh) % S == 0 and 0 <= i - kh < R * S and (c - kw) % T == 0 and 0 <= c - kw < W * T:
-                t[(i - kh) // S][(c - kw) // T] = vf_fma(value, k[kh][kw], t[(i - kh) // S][(c - kw) // T])
+            r, j = U * i - kh, U * c - kw
+            if r % S == 0 and 0 <= r < R * S and j % T == 0 and 0 <= j < W * T:
+                t[r // S][j // T] = vf_fma(value, k[kh][kw], t[r // S][j // T])
 
 
 cdef inline void meet_tile(
     const Py_ssize_t i, const Py_ssize_t c, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S,
-    const Py_ssize_t T, const float* x, const bint few, Py_ssize_t lanes, vf (*t)[4], vf (*k)[3],
+    const Py_ssize_t T, const Py_ssize_t U, const float* x, const bint few, Py_ssize_t lanes, vf (*t)[4], vf (*k)[3],
 ) noexcept nogil:
-    meet_value(i, c, R, W, S, T, load_lanes(x, few, lanes), t, k)
+    meet_value(i, c, R, W, S, T, U, load_lanes(x, few, lanes), t, k)
 
 
 cdef inline vf load_half(const float* x, Py_ssize_t first) noexcept nogil:
@@ -69,32 +71,33 @@ cdef inline vf load_half(const float* x, Py_ssize_t first) noexcept nogil:
 
 
 cdef inline void meet_row(
-    const Py_ssize_t i, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const bint pairs, const float* x,
-    Py_ssize_t pixel, bint left, bint right, const bint few, Py_ssize_t lanes, vf (*t)[4], vf (*k)[3],
+    const Py_ssize_t i, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs,
+    const float* x, Py_ssize_t pixel, bint left, bint right, const bint few, Py_ssize_t lanes, vf (*t)[4], vf (*k)[3],
 ) noexcept nogil:
     """Let row i of what a tile meets do so; its first and last pixel only if they are `left` and `right`."""
-    cdef Py_ssize_t T = 2 if pairs else S, last = (W - 1) * T + 2
+    cdef Py_ssize_t T = 2 if pairs else S, last = ((W - 1) * T + 2) // U
     if left:
-        meet_tile(i, 0, R, W, S, T, x, few, lanes, t, k)
+        meet_tile(i, 0, R, W, S, T, U, x, few, lanes, t, k)
     elif pairs:
-        meet_value(i, 0, R, W, S, T, load_half(x, VL // 2), t, k)
-    meet_tile(i, 1, R, W, S, T, x + pixel, few, lanes, t, k)
+        meet_value(i, 0, R, W, S, T, U, load_half(x, VL // 2), t, k)
+    if last > 1:
+        meet_tile(i, 1, R, W, S, T, U, x + pixel, few, lanes, t, k)
     if last > 2:
-        meet_tile(i, 2, R, W, S, T, x + 2 * pixel, few, lanes, t, k)
+        meet_tile(i, 2, R, W, S, T, U, x + 2 * pixel, few, lanes, t, k)
     if last > 3:
-        meet_tile(i, 3, R, W, S, T, x + 3 * pixel, few, lanes, t, k)
+        meet_tile(i, 3, R, W, S, T, U, x + 3 * pixel, few, lanes, t, k)
     if last > 4:
-        meet_tile(i, 4, R, W, S, T, x + 4 * pixel, few, lanes, t, k)
+        meet_tile(i, 4, R, W, S, T, U, x + 4 * pixel, few, lanes, t, k)
     if last > 5:
-        meet_tile(i, 5, R, W, S, T, x + 5 * pixel, few, lanes, t, k)
+        meet_tile(i, 5, R, W, S, T, U, x + 5 * pixel, few, lanes, t, k)
     if last > 6:
-        meet_tile(i, 6, R, W, S, T, x + 6 * pixel, few, lanes, t, k)
+        meet_tile(i, 6, R, W, S, T, U, x + 6 * pixel, few, lanes, t, k)
     if last > 7:
-        meet_tile(i, 7, R, W, S, T, x + 7 * pixel, few, lanes, t, k)
+        meet_tile(i, 7, R, W, S, T, U, x + 7 * pixel, few, lanes, t, k)
     if right:
-        meet_tile(i, last, R, W, S, T, x + last * pixel, few, lanes, t, k)
+        meet_tile(i, last, R, W, S, T, U, x + last * pixel, few, lanes, t, k)
     elif pairs:
-        meet_value(i, last, R, W, S, T, load_half(x + last * pixel, 0), t, k)
+        meet_value(i, last, R, W, S, T, U, load_half(x + last * pixel, 0), t, k)
 
 
 # --- strips ----------------------------------------------------------------------------------------
