@@ -102,7 +102,8 @@ def run(layer, x, dout, training):
         emission.use(kept)
     emission.outside.update((value, top))
     memory = emission.place()
-    for outside, array in ((value, x), (top, dout)):
+    # Copies, for the gradient of the input may take the place of the gradient of the output.
+    for outside, array in ((value, x.copy()), (top, dout.copy())):
         for buffer in emission.views(outside):
             buffer.bind(array.reshape(buffer.shape))
     Program(emission.steps).run()
