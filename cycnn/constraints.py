@@ -164,6 +164,9 @@ class UnitNorm(Constraint):
         return result
 
 
+# Keras's other names of the classes.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
 _BY_NAME: dict[str, type[Constraint]] = identifiers.names(MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
 
 

@@ -288,6 +288,12 @@ def _truncated_normal(shape: tuple[int, ...], rng: Generator) -> NDArray[np.floa
     return values.reshape(shape)
 
 
+# Keras's other names of the classes.
+constant, ones, zeros, variance_scaling = Constant, Ones, Zeros, VarianceScaling
+glorot_normal, he_normal, lecun_normal = GlorotNormal, HeNormal, LecunNormal
+glorot_uniform, he_uniform, lecun_uniform = GlorotUniform, HeUniform, LecunUniform
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+
 _BY_NAME: dict[str, type[Initializer]] = identifiers.names(
     Constant, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform,
     Ones, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling, Zeros,

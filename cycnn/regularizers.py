@@ -86,6 +86,9 @@ class L2(Regularizer):
         self.l2 = validation.number(self.owner, "l2", l2, 0)
 
 
+# Keras's other names of the classes.
+l1, l1_l2, l2 = L1, L1L2, L2
+
 _BY_NAME: dict[str, type[Regularizer]] = {"l1": L1, "l1_l2": L1L2, "l2": L2, "L1": L1, "L1L2": L1L2, "L2": L2}
 
 

@@ -100,3 +100,14 @@ def test_constraints(keras, name, config):
     again = constraints.get(keras.constraints.serialize(theirs))
     assert type(again).__name__ == name
     assert again.get_config() == theirs.get_config()
+
+
+@pytest.mark.parametrize(
+    ("ours", "group"), [(initializers, "initializers"), (regularizers, "regularizers"), (constraints, "constraints")]
+)
+def test_other_names_of_classes_are_those_of_keras(keras, ours, group):
+    theirs = {name: value.__name__ for name, value in vars(getattr(keras, group)).items() if isinstance(value, type)}
+    found = {name: value.__name__ for name, value in vars(ours).items() if isinstance(value, type)}
+    assert {name: found.get(name) for name, cls in theirs.items() if cls in found} == {
+        name: cls for name, cls in theirs.items() if cls in found
+    }
