@@ -60,7 +60,7 @@ def chosen_metrics(plain: Any, weighted: Any, names: list[str], goals: list[Obje
         if len(names) == 1 and isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], list):
             lists = list(value)
         for output, each in enumerate(lists):
-            single = isinstance(each, (str, metrics.Metric)) and len(names) > 1
+            single = (isinstance(each, str) or callable(each)) and len(names) > 1
             identifiers = metrics.check("compile", [each] if single else each)
             if identifiers and output not in trained:
                 rule = "be of outputs that have a loss"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import files, identifiers, layers, losses, metrics, optimizers
+from .row_functions import named
 from .validation import message, received
 from .variable import limited_weights
 
@@ -171,6 +172,7 @@ def _set_weights(model: Any, weights: Mapping[str, NDArray[Any]], skip: bool = F
 
 def _plain(name: str, value: Any) -> Any:
     """Return what `compile` was told as plain JSON values."""
+    value = named(value)
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):

@@ -330,3 +330,15 @@ def test_gradient_of_the_row_losses_is_that_of_the_value():
         moved[1][place] -= step
         slopes[place] = (loss(y, moved[0], weights) - loss(y, moved[1], weights)) / (2 * step)
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-9)
+
+
+def test_functions_say_of_each_row_what_their_class_averages():
+    rng = np.random.default_rng(6)
+    y, x = rng.random((4, 3)), rng.random((4, 3))
+    values = losses.huber(y, x, 0.25)
+    assert values.shape == (4,)
+    assert losses.Huber(0.25)(y, x) == pytest.approx(values.mean())
+    assert losses.dice(y, x).shape == losses.hinge(y[0], x[0]).shape == ()
+    assert losses.get(losses.kl_divergence).name == "kl_divergence"
+    with pytest.raises(TypeError, match="delta"):
+        losses.hinge(y, x, delta=1.0)

@@ -92,6 +92,8 @@ OWN = {cls.__name__: cls for cls in (Scaled, Share, Clip, Sevenths, Halving)}
     [
         (losses.Huber(2.0), [metrics.MeanSquaredError(name="squares"), "mae"], None),
         (losses.Huber, [metrics.MeanSquaredError], None),
+        (losses.mean_absolute_error, [metrics.mean_squared_error, losses.log_cosh, metrics.binary_accuracy], None),
+        ({"dense": losses.hinge}, {"dense": [metrics.hinge]}, None),
         ([losses.Huber(delta=3.0)], [losses.LogCosh(), losses.Hinge], None),
         ({"dense": "mse"}, {"dense": [metrics.R2Score(num_regressors=1)]}, None),
         (Scaled(reduction="sum"), [Share(name="own")], OWN),

@@ -8,8 +8,9 @@ an epoch, is the mean over all rows.
 `base`          the contract: a native step, checks of targets, reduction, configuration
 `crossentropy`  classes and decisions, plain and focal
 `regression`    distances of numbers, and divergences
-`hinge`         margins
+`margins`       hinges
 `overlap`       masks as a whole
+`functions`     all of them as functions of targets and predictions
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import identifiers
+from ..row_functions import named
 from .base import Loss
 from .crossentropy import (
     BinaryCrossentropy,
@@ -26,7 +28,28 @@ from .crossentropy import (
     CategoricalFocalCrossentropy,
     SparseCategoricalCrossentropy,
 )
-from .hinge import CategoricalHinge, Hinge, SquaredHinge
+from .functions import (
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    dice,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+    tversky,
+)
+from .margins import CategoricalHinge, Hinge, SquaredHinge
 from .overlap import Dice, Tversky
 from .regression import (
     CosineSimilarity,
@@ -61,9 +84,28 @@ __all__ = [
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
     "Tversky",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
     "deserialize",
+    "dice",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
     "serialize",
+    "sparse_categorical_crossentropy",
+    "squared_hinge",
+    "tversky",
 ]
 
 BY_NAME: dict[str, type[Loss]] = identifiers.names(
@@ -83,8 +125,9 @@ def get(identifier: object, *, owner: str = "losses.get", name: str = "identifie
 
     Parameters
     ----------
-    identifier : str, dict, Loss or type of Loss
-        A name such as "mse" or "sparse_categorical_crossentropy", what `serialize` returned, a loss, or its class.
+    identifier : str, dict, Loss, type of Loss or function
+        A name such as "mse" or "sparse_categorical_crossentropy", what `serialize` returned, a loss, its class, or a
+        function of this module, which stands for its name.
     owner, name : str
         What an error message names.
 
@@ -93,6 +136,7 @@ def get(identifier: object, *, owner: str = "losses.get", name: str = "identifie
     >>> get("mse").name
     'mean_squared_error'
     """
+    identifier = named(identifier)
     remedy = "A function has no gradient here." if callable(identifier) else ""
     return identifiers.resolve(identifier, Loss, BY_NAME, owner=owner, name=name, what="a loss", remedy=remedy)
 

@@ -78,16 +78,36 @@ class Loss(Configured):
         float
             ``sum over rows of weight * loss``, divided by the number of rows unless `reduction` is "sum".
         """
+        values = self._values(y_true, y_pred, sample_weight)
+        total = float(values.sum(dtype=np.float64))
+        return total / max(values.size, 1) if self.average else total
+
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        y_true, y_pred
+            As of a call.
+
+        Returns
+        -------
+        ndarray
+            One number for each row; an array without axes for a single row, or for a loss of the whole batch.
+        """
+        return self._values(y_true, y_pred, None)
+
+    def _values(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None) -> NDArray[Any]:
+        """Return what the rows add to the loss, each times its weight."""
         from ..ops.row_losses import row_losses
 
         array = validation.any_array(self.owner, "y_pred", y_pred)
         if self.dtype is not None or array.dtype.kind in "iub" or not hasattr(y_pred, "dtype"):
             array = validation.real_array(self.owner, "y_pred", array).astype(self.dtype or "float32")
         if array.ndim == 1:
-            array, y_true = array[np.newaxis], validation.any_array(self.owner, "y_true", y_true)[np.newaxis]
-        values = row_losses(self.owner, self, y_true, array, sample_weight)
-        total = float(values.sum(dtype=np.float64))
-        return total / max(values.size, 1) if self.average else total
+            y_true = validation.any_array(self.owner, "y_true", y_true)[np.newaxis]
+            return row_losses(self.owner, self, y_true, array[np.newaxis], sample_weight).reshape(())
+        return row_losses(self.owner, self, y_true, array, sample_weight)
 
     def rows(self, shape: Shape) -> int | None:
         """Return how many rows predictions of a shape have; None says that a row is the last axis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .. import validation
 from ..shapes import Shape
@@ -56,6 +56,15 @@ class SparseCategoricalCrossentropy(Loss):
         ignored = None if ignore_class is None else validation.integer(self.owner, "ignore_class", ignore_class)
         self.ignore_class = ignored
         self.axis = last_axis(self.owner, axis)
+
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
+        values = super().call(y_true, y_pred)
+        if self.ignore_class is None:
+            return values
+        # In the loss, the rows that are not ignored count for all.
+        counted = np.count_nonzero(np.asarray(y_true) != self.ignore_class)
+        rows: NDArray[Any] = values * values.dtype.type(counted / max(values.size, 1))
+        return rows
 
     def options(self, columns: int) -> tuple[Any, ...]:
         return (self.ignore_class,)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike, NDArray
+
 from .. import validation
 from ..shapes import Shape
 from ..validation import message, received
@@ -21,6 +23,10 @@ class _Overlap(Loss):
         if axis is not None:
             axes = axis if isinstance(axis, (tuple, list)) else (axis,)
             self.axis = tuple(validation.positive_int(self.owner, "axis", each) for each in axes)
+
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
+        values = super().call(y_true, y_pred)
+        return values.reshape(()) if self.axis is None else values
 
     def rows(self, shape: Shape) -> int | None:
         """Return how many numbers the loss has: one for each image, or one for the batch."""

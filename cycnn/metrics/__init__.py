@@ -14,6 +14,7 @@ the batches were.
 `crossentropy`  losses as metrics: cross-entropies, and any loss
 `regression`    losses as metrics: errors, divergences, margins
 `explained`     correlations and shares of variance
+`functions`     what some take the mean of, as functions of targets and predictions
 """
 
 from __future__ import annotations
@@ -22,7 +23,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import identifiers, losses
-from ..losses import Loss
+from ..losses import (
+    Loss,
+    binary_crossentropy,
+    binary_focal_crossentropy,
+    categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from ..row_functions import named
 from ..shapes import Shape
 from ..validation import message, received
 from .accuracy import (
@@ -39,6 +59,15 @@ from .confusion import FalseNegatives, FalsePositives, Precision, Recall, TrueNe
 from .crossentropy import BinaryCrossentropy, CategoricalCrossentropy, LossMetric, SparseCategoricalCrossentropy
 from .explained import ConcordanceCorrelation, PearsonCorrelation, R2Score, RootMeanSquaredError
 from .fscore import F1Score, FBetaScore
+from .functions import (
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
 from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from .reduction import Mean, MeanMetricWrapper, Sum
 from .regression import (
@@ -104,9 +133,32 @@ __all__ = [
     "TopKCategoricalAccuracy",
     "TrueNegatives",
     "TruePositives",
+    "binary_accuracy",
+    "binary_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "concordance_correlation",
     "deserialize",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "pearson_correlation",
+    "poisson",
     "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
+    "top_k_categorical_accuracy",
 ]
 
 _CLASSES: dict[str, type[Metric]] = {
@@ -144,6 +196,7 @@ def check(owner: str, identifiers: object) -> tuple[Any, ...]:
     what = received("metrics", identifiers)
     if not isinstance(identifiers, (list, tuple)):
         raise TypeError(message(owner, "metrics", rule, what))
+    identifiers = [named(identifier) for identifier in identifiers]
     for identifier in identifiers:
         if isinstance(identifier, str):
             if identifier not in _BY_SHAPE and identifier not in _BY_NAME and identifier not in losses.BY_NAME:
@@ -176,7 +229,8 @@ def get(identifier: object, *, owner: str = "metrics.get", name: str = "identifi
     ----------
     identifier : str, dict, Metric, Loss or callable
         A name such as "mse" or "auc", what `serialize` returned, a metric or a loss or the class of one, or a function
-        ``fn(y_true, y_pred)`` whose mean is to be the metric. Names of losses are known too.
+        ``fn(y_true, y_pred)`` whose mean is to be the metric. Names of losses are known too, and functions of this
+        module stand for their names.
     owner, name : str
         What an error message names.
 
@@ -185,6 +239,7 @@ def get(identifier: object, *, owner: str = "metrics.get", name: str = "identifi
     >>> get("mse")
     <MeanSquaredError 'mse'>
     """
+    identifier = named(identifier)
     if isinstance(identifier, type) and issubclass(identifier, (Metric, Loss)):
         identifier = identifier()
     if isinstance(identifier, Metric):

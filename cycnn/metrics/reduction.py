@@ -83,6 +83,11 @@ class MeanOfPairs(Mean):
         """Return the values whose mean this is."""
         raise NotImplementedError
 
+    def call(self, y_true: ArrayLike, y_pred: ArrayLike) -> NDArray[Any]:
+        """Return the values whose mean this is, as floats."""
+        values = self.values(*self.pair(y_true, y_pred))
+        return values.astype(np.float64 if values.dtype == np.float64 else np.float32)
+
     def update_state(  # type: ignore[override]
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> None:

@@ -3,10 +3,13 @@
 Keras computes in float64, and the float32 results are compared with it.
 """
 
+import inspect
+
 import numpy as np
 import pytest
 
 from cycnn import losses
+from cycnn.identifiers import snake_case
 from cycnn.ops.row_losses import row_losses
 
 keras = pytest.importorskip("keras")
@@ -126,3 +129,19 @@ def test_names_are_those_of_keras(name):
     theirs = keras.losses.get(name)
     known = theirs.name if isinstance(theirs, keras.losses.Loss) else theirs.__name__
     assert losses.get(name).name == known
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "y_kind", "x_kind", "shape"), [row for row in ROWS if "reduction" not in row[1]]
+)
+def test_functions_of_rows_are_those_of_keras(name, arguments, y_kind, x_kind, shape):
+    name = snake_case(name)
+    rng = np.random.default_rng(8)
+    y, x = draw(rng, y_kind, shape), draw(rng, x_kind, shape)
+    ours, theirs = getattr(losses, name), getattr(keras.losses, name)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+    values = np.asarray(theirs(tf.constant(y), tf.constant(x), **arguments))
+    assert ours(y, x, **arguments).shape == values.shape
+    assert_close(ours(y, x, **arguments), values)
+    if len(shape) == 2 and y_kind != "labels":
+        assert_close(ours(y[0], x[0], **arguments), theirs(tf.constant(y[0]), tf.constant(x[0]), **arguments))

@@ -1,9 +1,12 @@
 """Metrics against Keras: unequal batches, with and without weights, and configurations."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 from cycnn import metrics
+from cycnn.row_functions import RowFunction
 
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
@@ -189,3 +192,23 @@ def test_names_are_those_of_keras(name):
     theirs = keras.metrics.get(name)
     assert metrics.get(name).name == name
     assert type(metrics.get(name)).__name__ == type(theirs).__name__
+
+
+FUNCTIONS = [name for name in metrics.__all__ if isinstance(getattr(metrics, name), RowFunction)]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_of_rows_are_those_of_keras(name):
+    rng = np.random.default_rng(4)
+    y, x = draw(rng, "labels" if "sparse" in name else "one_hot", (20, 7)), draw(rng, "softmax", (20, 7))
+    ours, theirs = getattr(metrics, name), getattr(keras.metrics, name)
+    assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
+    values = np.asarray(theirs(y, x))
+    assert ours(y, x).shape == values.shape
+    np.testing.assert_allclose(ours(y, x), values, rtol=1e-5, atol=2e-6)
+    assert metrics.get(ours).name == name
+
+
+def test_no_function_of_keras_is_missing():
+    theirs = {name for name, value in vars(keras.metrics).items() if inspect.isfunction(value)}
+    assert theirs <= {*FUNCTIONS, "get", "serialize", "deserialize"}
