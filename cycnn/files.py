@@ -90,7 +90,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as error:
         rule = "be a whole file that cycnn has written"
         reason = "it holds no description" if isinstance(error, KeyError) else str(error)
-        raise ValueError(message("load", "path", rule, f"path={str(path)!r} ({reason})")) from None
+        raise ValueError(message("load", "filepath", rule, f"filepath={str(path)!r} ({reason})")) from None
     return arrays, description
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import files, identifiers, layers, losses, metrics, optimizers
+from . import files, identifiers, layers, losses, metrics, optimizers, validation
 from .row_functions import named
 from .validation import message, received
 from .variable import limited_weights
@@ -27,15 +27,17 @@ __all__ = ["load_model", "load_weights", "save_model", "save_weights"]
 _KINDS: dict[str, Any] = {"loss": losses, "metric": metrics}
 
 
-def save_model(model: Model, path: Path, *, include_optimizer: bool = True) -> None:
+def save_model(model: Model, filepath: Path, overwrite: bool = True, *, include_optimizer: bool = True) -> None:
     """Save a model as one file; `load_model` returns it as it was.
 
     Parameters
     ----------
     model : Model
         Built.
-    path : path
+    filepath : path
         Where to, such as "model.safetensors". A file that is there is replaced once the new one is whole.
+    overwrite : bool
+        Whether a file that is there may be replaced, True by default.
     include_optimizer : bool
         Whether to keep what the optimizer remembers, so that training goes on with the same bits. True by default.
 
@@ -45,21 +47,28 @@ def save_model(model: Model, path: Path, *, include_optimizer: bool = True) -> N
         If the model is not built.
     TypeError
         If it holds a function of the user's, as an initializer or a metric, which no file can hold.
+    FileExistsError
+        If there is a file that may not be replaced.
     """
+    _check_free("save_model", filepath, overwrite)
     arrays, description = state_of(model, include_optimizer)
-    files.write(path, arrays, description)
+    files.write(filepath, arrays, description)
 
 
-def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Model:
+def load_model(
+    filepath: Path, custom_objects: dict[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Model:
     """Return the model that `save_model` has saved.
 
     Parameters
     ----------
-    path : path
+    filepath : path
     custom_objects : dict of str to class, optional
         Classes of one's own by their names: layers, losses, metrics, optimizers, initializers, constraints.
     compile : bool
         Whether to compile the model as it was, True by default.
+    safe_mode : bool
+        Without effect: nothing that a file says is run.
 
     Raises
     ------
@@ -68,7 +77,8 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
     OSError
         If it cannot be read.
     """
-    arrays, description = files.read(path)
+    validation.boolean("load_model", "safe_mode", safe_mode)
+    arrays, description = files.read(filepath)
     try:
         weights = _group(arrays, "weights/")
         with identifiers.custom_objects(custom_objects):
@@ -79,22 +89,24 @@ def load_model(path: Path, custom_objects: dict[str, Any] | None = None, compile
         restore(model, arrays, description)
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         rule = "describe a model that this version of cycnn can make"
-        raise ValueError(message("load_model", "path", rule, f"path={str(path)!r} ({error})")) from error
+        raise ValueError(message("load_model", "filepath", rule, f"filepath={str(filepath)!r} ({error})")) from error
     return model  # type: ignore[return-value]
 
 
-def save_weights(model: Model, path: Path) -> None:
-    """Save the parameters of a model alone."""
-    files.write(path, {f"weights/{name}": v.value for name, v in model.named_variables().items()}, {"weights": True})
+def save_weights(model: Model, filepath: Path, overwrite: bool = True) -> None:
+    """Save the parameters of a model alone; `overwrite` as of `save_model`."""
+    _check_free("save_weights", filepath, overwrite)
+    arrays = {f"weights/{name}": variable.value for name, variable in model.named_variables().items()}
+    files.write(filepath, arrays, {"weights": True})
 
 
-def load_weights(model: Model, path: Path, *, skip_mismatch: bool = False) -> None:
+def load_weights(model: Model, filepath: Path, skip_mismatch: bool = False) -> None:
     """Set the parameters of a model, found by the names of layers and parameters.
 
     Parameters
     ----------
     model : Model
-    path : path
+    filepath : path
         What `save_weights` or `save_model` has written.
     skip_mismatch : bool
         Whether to pass over parameters that the file has not, or in another shape. False by default: nothing is
@@ -105,8 +117,15 @@ def load_weights(model: Model, path: Path, *, skip_mismatch: bool = False) -> No
     ValueError
         If the file is damaged, or a parameter does not fit.
     """
-    arrays, _ = files.read(path)
-    _set_weights(model, _group(arrays, "weights/"), skip_mismatch, str(path))
+    arrays, _ = files.read(filepath)
+    _set_weights(model, _group(arrays, "weights/"), skip_mismatch, str(filepath))
+
+
+def _check_free(owner: str, filepath: Path, overwrite: bool) -> None:
+    """Raise FileExistsError if there is a file that may not be replaced."""
+    if not validation.boolean(owner, "overwrite", overwrite) and os.path.exists(filepath):
+        rule = "be True to replace a file"
+        raise FileExistsError(message(owner, "overwrite", rule, f"overwrite=False, filepath={str(filepath)!r}"))
 
 
 def state_of(model: Model, include_optimizer: bool = True) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -155,7 +174,7 @@ def _group(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def _set_weights(model: Any, weights: Mapping[str, NDArray[Any]], skip: bool = False, path: str = "") -> None:
+def _set_weights(model: Any, weights: Mapping[str, NDArray[Any]], skip: bool = False, filepath: str = "") -> None:
     """Set the parameters that have these names: all, or with `skip` those that fit."""
     fitting = {}
     for name, variable in model.named_variables().items():
@@ -164,7 +183,8 @@ def _set_weights(model: Any, weights: Mapping[str, NDArray[Any]], skip: bool = F
             fitting[variable] = weights[name]
         elif not skip:
             rule = f"hold {name} of the shape {variable.shape}"
-            raise ValueError(message("load_weights", "path", rule, f"path={path!r} with {received('shape', shape)}"))
+            what = f"filepath={filepath!r} with {received('shape', shape)}"
+            raise ValueError(message("load_weights", "filepath", rule, what))
     with model._programs.alone():
         for variable, array in fitting.items():
             variable.assign(np.asarray(array, variable.dtype))

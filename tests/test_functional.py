@@ -167,3 +167,31 @@ def test_wiring_with_a_cycle_is_refused():
 def test_subclassing_is_refused_with_the_reason():
     with pytest.raises(TypeError, match="cannot be differentiated"):
         Model()
+
+
+def test_cloned_layers_may_be_others():
+    def wider(layer):
+        config = layer.get_config()
+        return type(layer).from_config(config | {"filters": 5} if "filters" in config else config)
+
+    x = Input((5, 5, 1), name="x")
+    drawn = Model(x, layers.Flatten()(layers.Conv2D(2, 3, name="conv")(x)))
+    for model in (drawn, Sequential([x, layers.Conv2D(2, 3, name="conv"), layers.Flatten()])):
+        clone = cycnn.models.clone_model(model, clone_function=wider)
+        assert clone.output_shape == (None, 45) and model.output_shape == (None, 18)
+        assert [layer.name for layer in clone.layers] == [layer.name for layer in model.layers]
+    with pytest.raises(ValueError, match="clone_model: `input_tensors` must be None"):
+        cycnn.models.clone_model(drawn, x)
+
+
+def test_json_may_be_indented_and_hold_classes_of_the_users():
+    class Mine(layers.ReLU):
+        pass
+
+    model = Sequential([Input((3,)), Mine()])
+    text = model.to_json(indent=2)
+    assert text.startswith("{\n")
+    again = cycnn.models.model_from_json(text, custom_objects={"Mine": Mine})
+    assert type(again.layers[0]) is Mine
+    with pytest.raises(ValueError, match="Mine"):
+        cycnn.models.model_from_json(text)

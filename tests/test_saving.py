@@ -140,7 +140,7 @@ def test_weights_that_do_not_fit_are_refused_or_passed_over(path):
     model.save_weights(path)
     other = Sequential([Input((8, 8, 2)), layers.Conv2D(4, 3, padding="same", use_bias=False), layers.Conv2D(9, 3)])
     before = other.get_weights()
-    with pytest.raises(ValueError, match="load_weights: `path` must hold conv2d_1/"):
+    with pytest.raises(ValueError, match="load_weights: `filepath` must hold conv2d_1/"):
         other.load_weights(path)
     assert_same(other.get_weights()[0], before[0])
     other.load_weights(path, skip_mismatch=True)
@@ -157,6 +157,16 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
         model.save(path)
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_file_is_replaced_unless_it_must_not_be(path):
+    model = network()
+    model.save(filepath=path, overwrite=False)
+    for save in (model.save, model.save_weights):
+        with pytest.raises(FileExistsError, match=r"save_(model|weights): `overwrite` must be True to replace a file"):
+            save(path, overwrite=False)
+    model.save(path)
+    assert_same(cycnn.models.load_model(path, safe_mode=True).get_weights()[0], model.get_weights()[0])
 
 
 def test_missing_file_is_an_os_error(path):

@@ -331,12 +331,20 @@ class Model(Trainer, Layer):
     def get_config(self) -> dict[str, Any]:
         """Return layers and wiring as plain JSON values."""
         config = {"name": self.name, "trainable": self._trainable, "forms": [self._input_form, self._output_form]}
-        return config | {"layers": [layers_module.serialize(layer) for layer in self._layers]} | self._wiring()
+        return config | {"layers": [layers_module.serialize(layer) for layer in self.listed_layers()]} | self._wiring()
+
+    def listed_layers(self) -> list[Layer]:
+        """Return the layers in the order of the configuration."""
+        return self._layers
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Return the model that `get_config` described, with new parameters."""
-        layers = [layers_module.deserialize(entry) for entry in config["layers"]]
+        return cls.of_layers(config, [layers_module.deserialize(entry) for entry in config["layers"]])
+
+    @classmethod
+    def of_layers(cls, config: dict[str, Any], layers: list[Layer]) -> Self:
+        """Return the model that `get_config` described, of these layers in place of those that it lists."""
         drawn = draw(cls.__name__, layers, config["wiring"])
         inputs, outputs = ([drawn[i][k] for i, k in config[key]] for key in ("inputs", "outputs"))
         forms = [tuple(form) if isinstance(form, (list, tuple)) else form for form in config["forms"]]
@@ -344,21 +352,21 @@ class Model(Trainer, Layer):
         model._trainable = config["trainable"]
         return model
 
-    def to_json(self) -> str:
-        """Return the layers and their wiring as JSON, for `model_from_json`."""
-        return json.dumps(layers_module.serialize(self))
+    def to_json(self, **options: Any) -> str:
+        """Return the layers and their wiring as JSON, for `model_from_json`; `options` are those of `json.dumps`."""
+        return json.dumps(layers_module.serialize(self), **options)
 
-    def save(self, path: saving.Path, *, include_optimizer: bool = True) -> None:
+    def save(self, filepath: saving.Path, overwrite: bool = True, *, include_optimizer: bool = True) -> None:
         """Save the model as one file, as `cycnn.saving.save_model` does."""
-        saving.save_model(self, path, include_optimizer=include_optimizer)
+        saving.save_model(self, filepath, overwrite, include_optimizer=include_optimizer)
 
-    def save_weights(self, path: saving.Path) -> None:
-        """Save the parameters alone."""
-        saving.save_weights(self, path)
+    def save_weights(self, filepath: saving.Path, overwrite: bool = True) -> None:
+        """Save the parameters alone, as `cycnn.saving.save_weights` does."""
+        saving.save_weights(self, filepath, overwrite)
 
-    def load_weights(self, path: saving.Path, *, skip_mismatch: bool = False) -> None:
+    def load_weights(self, filepath: saving.Path, skip_mismatch: bool = False) -> None:
         """Set the parameters from a file, found by name, as `cycnn.saving.load_weights` does."""
-        saving.load_weights(self, path, skip_mismatch=skip_mismatch)
+        saving.load_weights(self, filepath, skip_mismatch)
 
     def astype(self, dtype: str) -> Self:
         """Return a copy of the model that computes in another type, "float32" or "float64"."""

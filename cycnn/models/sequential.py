@@ -171,14 +171,14 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain JSON values."""
-        chain = [call.layer for call in self._calls[:1]]
-        layers = [layers_module.serialize(layer) for layer in [*chain, *self._layers]]
+        layers = [layers_module.serialize(layer) for layer in self.listed_layers()]
         return {"name": self.name, "trainable": self._trainable, "layers": layers}
 
+    def listed_layers(self) -> list[Layer]:
+        return [*(call.layer for call in self._calls[:1]), *self._layers]
+
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """Return the model that `get_config` described, with new parameters."""
-        layers = [layers_module.deserialize(entry) for entry in config["layers"]]
+    def of_layers(cls, config: dict[str, Any], layers: list[Layer]) -> Self:
         model = cls(layers, name=config["name"])
         model._trainable = config["trainable"]
         return model

@@ -8,8 +8,10 @@ one such pair that is not in a list of its own where the layer was not called on
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..identifiers import custom_objects as custom_objects_known
 from ..layers.core import InputLayer
 from ..tensor import Call, Tensor
 from ..validation import message, received
@@ -67,8 +69,18 @@ def draw(owner: str, layers: list[Layer], wiring: Any) -> list[list[Tensor]]:
     return outputs
 
 
-def clone_model(model: Model) -> Model:
+def clone_model(
+    model: Model, input_tensors: None = None, clone_function: Callable[[Layer], Layer] | None = None
+) -> Model:
     """Return a model of the same layers with new parameters, neither compiled nor trained.
+
+    Parameters
+    ----------
+    model : Model
+    input_tensors : None
+        The clone has inputs of its own: call it on tensors to place it behind them.
+    clone_function : function, optional
+        Of a layer, inputs aside, that returns the one in its place; by default a new one of the same configuration.
 
     Examples
     --------
@@ -77,11 +89,27 @@ def clone_model(model: Model) -> Model:
     >>> clone_model(model).count_params()
     10
     """
-    return type(model).from_config(model.get_config())
+    if input_tensors is not None:
+        what = received("input_tensors", input_tensors)
+        remedy = "Call the clone on these tensors."
+        raise ValueError(message("clone_model", "input_tensors", "be None", what, remedy))
+    if clone_function is None:
+        return type(model).from_config(model.get_config())
+    layers = [
+        type(layer).from_config(layer.get_config()) if isinstance(layer, InputLayer) else clone_function(layer)
+        for layer in model.listed_layers()
+    ]
+    return type(model).of_layers(model.get_config(), layers)
 
 
-def model_from_json(text: str) -> Model:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return the model that `Model.to_json` described, with new parameters.
+
+    Parameters
+    ----------
+    json_string : str
+    custom_objects : dict of str to class, optional
+        Classes of one's own by their names.
 
     Raises
     ------
@@ -92,10 +120,12 @@ def model_from_json(text: str) -> Model:
     from .model import Model
 
     try:
-        config = json.loads(text)
+        config = json.loads(json_string)
     except (ValueError, RecursionError) as error:
-        raise ValueError(message("model_from_json", "text", "be JSON", str(error))) from None
-    model = deserialize(config)
+        raise ValueError(message("model_from_json", "json_string", "be JSON", str(error))) from None
+    with custom_objects_known(custom_objects):
+        model = deserialize(config)
     if not isinstance(model, Model):
-        raise ValueError(message("model_from_json", "text", "describe a model", received("text", text)))
+        what = received("json_string", json_string)
+        raise ValueError(message("model_from_json", "json_string", "describe a model", what))
     return model
