@@ -115,3 +115,13 @@ def test_batches_are_the_same_for_all():
     network = zoo.NETWORKS["lenet5"]
     for one, other in zip(zoo.batch_of(network, 4), zoo.batch_of(network, 4), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "uint8"))
+def test_training_on_a_mapped_file_is_measured(capsys, tmp_path, dtype):
+    pytest.importorskip("resource", reason="this system tells the memory of a process in another way")
+    from benchmarks import mapped
+
+    mapped.main(["--gigabytes", "0.01", "--dtype", dtype, "--folder", str(tmp_path)])
+    assert "MB more" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
