@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -59,9 +60,17 @@ class Meter:
             place = self._places[output]
             metric = metrics.resolve(identifier, y_shapes[place], output_shapes[output])
             metric.target_shape(y_shapes[place], output_shapes[output])
-            name = metric.name if len(self.names) == 1 else f"{self.names[output]}_{metric.name}"
+            name = self._free_name(metric.name, "" if len(self.names) == 1 else f"{self.names[output]}_", weighted)
             self.watched.append(Watched(metric, place, output, weighted, name))
         self.reset()
+
+    def _free_name(self, name: str, prefix: str, weighted: bool) -> str:
+        """Return what the logs call a metric: Keras's names, where several have the same."""
+        taken = {each.name for each in self.watched}
+        if weighted and f"{prefix}{name}" in taken:
+            name = f"weighted_{name}"
+        numbered = (f"{prefix}{name}_{i}" for i in itertools.count(1))
+        return f"{prefix}{name}" if f"{prefix}{name}" not in taken else next(n for n in numbered if n not in taken)
 
     def reset(self) -> None:
         """Start anew."""

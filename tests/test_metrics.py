@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import cycnn
-from cycnn import Input, Sequential, layers, losses, metrics
+from cycnn import Input, Model, Sequential, layers, losses, metrics
 
 CLASSES = {
     name: value
@@ -380,3 +380,19 @@ def test_metrics_of_segmentation():
     assert logs["accuracy"] == (found == y).mean()
     ratios = [((found == c) & (y == c)).sum() / ((found == c) | (y == c)).sum() for c in range(3)]
     assert logs["mean_io_u"] == pytest.approx(np.mean(ratios), rel=1e-12)
+
+
+def test_metrics_of_one_name_have_one_in_the_logs_each():
+    x = Input((3,))
+    model = Model(x, [layers.Dense(2, name="p")(x), layers.Dense(2, name="q")(x)])
+    twice = [metrics.MeanSquaredError(), metrics.MeanSquaredError()]
+    model.compile("sgd", "mae", metrics={"p": twice}, weighted_metrics=[twice, ["mse"]])
+    targets = np.zeros((4, 2), "float32")
+    logs = model.evaluate(np.ones((4, 3), "float32"), [targets, targets], verbose=0, return_dict=True)
+    assert list(logs)[3:] == [
+        "p_mean_squared_error",
+        "p_mean_squared_error_1",
+        "p_weighted_mean_squared_error",
+        "p_weighted_mean_squared_error_1",
+        "q_mse",
+    ]
