@@ -81,6 +81,15 @@ class Tensor:
     def __rmul__(self, other: object) -> Tensor:
         return _merge("Multiply", self, other)
 
+    def __truediv__(self, other: object) -> Tensor:
+        if isinstance(other, bool) or not isinstance(other, (int, float)) or other == 0:
+            what = f"other={other!r}"
+            raise TypeError(message("Tensor", "other", "be a number other than 0 to divide by", what))
+        return _merge("Multiply", self, 1 / other)
+
+    def __neg__(self) -> Tensor:
+        return _merge("Multiply", self, -1.0)
+
     def __repr__(self) -> str:
         return f"<Tensor of {self.name!r}, shape={self.shape}>"
 
@@ -113,7 +122,12 @@ def call_layer(layer: Layer, inputs: Any) -> Any:
             rule = f"have the dtype of the layer {layer.name!r}, {layer.dtype}"
             raise ValueError(message(layer.owner, "inputs", rule, f"{tensor!r} of dtype {tensor.dtype}"))
     shapes = [tensor.shape for tensor in tensors] if nested else tensors[0].shape
-    output_shapes = layer.ensure_built(shapes)
+    try:
+        output_shapes = layer.ensure_built(shapes)
+    except (TypeError, ValueError) as error:
+        behind = ", ".join(repr(tensor.name) for tensor in tensors)
+        error.args = (f"{error} The layer is {layer.name!r}, called on {behind}.",)
+        raise
     call = Call(layer, tensors, nested)
     several = isinstance(output_shapes, list)
     call.outputs = [Tensor(shape, layer.dtype, call) for shape in (output_shapes if several else [output_shapes])]

@@ -18,7 +18,7 @@ from .compiling import chosen_metrics, objectives
 from .optimizers import Optimizer
 from .progress import progress
 from .single_batches import SingleBatches, in_form
-from .validation import message
+from .validation import message, received
 
 if TYPE_CHECKING:
     from .models import Model
@@ -36,6 +36,10 @@ class Trainer(SingleBatches):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: str | bool = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Choose how the model is trained.
 
@@ -54,7 +58,25 @@ class Trainer(SingleBatches):
             of such lists or a dict by the outputs' names.
         weighted_metrics : list of str or Metric, optional
             Likewise; the weights of rows and classes count for these.
+        run_eagerly : bool
+            False: a model is always lowered to a program.
+        steps_per_execution, jit_compile, auto_scale_loss
+            Checked, and without effect: there is nothing to be gained from the first two, and half precision, of
+            which the last is a part, is not there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such optimizer, loss or metric, or an argument does not fit.
         """
+        if validation.boolean("compile", "run_eagerly", run_eagerly):
+            rule, remedy = "be False", "Models are lowered to programs; call layers on arrays to see what they compute."
+            raise ValueError(message("compile", "run_eagerly", rule, received("run_eagerly", True), remedy))
+        validation.positive_int("compile", "steps_per_execution", steps_per_execution)
+        if jit_compile not in (True, False, "auto"):
+            rule = 'be True, False or "auto"'
+            raise ValueError(message("compile", "jit_compile", rule, received("jit_compile", jit_compile)))
+        validation.boolean("compile", "auto_scale_loss", auto_scale_loss)
         model = cast("Model", self)
         names = model.output_names if self.built else ["output"]
         chosen = optimizers.get(optimizer, owner="compile", name="optimizer")

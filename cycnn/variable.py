@@ -71,6 +71,11 @@ class Variable:
         """Return a copy of the value."""
         return self._value.copy()
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError(message(self.path, "copy", "be None or True", received("copy", copy)))
+        return self._value.astype(dtype or self._value.dtype)
+
     def assign(self, value: ArrayLike) -> None:
         """Set the value to an array of the same shape."""
         array = np.asarray(value)

@@ -179,10 +179,12 @@ CASES = [
      "Softmax: `axis` must be an int of 32 bits. Received: axis='last'."),
     ("Sequential([Input((4,)), layers.Softmax(axis=2)])", ValueError,
      "Softmax: `axis` must be an axis of the input, or several neighbours. "
-     "Received: axis=2 for an input of 2 axes."),
+     "Received: axis=2 for an input of 2 axes. "
+     "The layer is 'softmax', called on 'input_layer'."),
     ("Sequential([Input((4, 4, 1)), layers.Softmax(axis=(1, 3))])", ValueError,
      "Softmax: `axis` must be an axis of the input, or several neighbours. "
-     "Received: axis=(1, 3) for an input of 4 axes."),
+     "Received: axis=(1, 3) for an input of 4 axes. "
+     "The layer is 'softmax', called on 'input_layer'."),
     ("layers.ReLU(max_value=-1)", ValueError,
      "ReLU: `max_value` must be a finite number of at least 0. Received: max_value=-1."),
     ("layers.ReLU(negative_slope=-1)", ValueError,
@@ -196,19 +198,22 @@ CASES = [
     ("layers.PReLU(shared_axes=[0])", ValueError,
      "PReLU: `shared_axes` must be a tuple of positive ints. Received: shared_axes=[0]."),
     ("Sequential([Input((4,)), layers.PReLU(shared_axes=2)])", ValueError,
-     "PReLU: `input_shape` must have more than 2 axes. Received: input_shape=(None, 4)."),
+     "PReLU: `input_shape` must have more than 2 axes. Received: input_shape=(None, 4). "
+     "The layer is 'p_re_lu', called on 'input_layer'."),
     ("layers.Dropout(0.5, noise_shape=3)", TypeError,
      "Dropout: `noise_shape` must be None or a tuple of positive ints and None. Received: noise_shape=3."),
     ("layers.Dropout(0.5, noise_shape=(None, 0))", ValueError,
      "Dropout: `noise_shape` must be a positive int. Received: noise_shape=0."),
     ("Sequential([Input((4,)), layers.Dropout(0.5, noise_shape=(None, 3))])", ValueError,
      "Dropout: `noise_shape` must have the input's extents, None or 1. "
-     "Received: noise_shape=(None, 3) for the input shape (None, 4)."),
+     "Received: noise_shape=(None, 3) for the input shape (None, 4). "
+     "The layer is 'dropout', called on 'input_layer'."),
     ("layers.AlphaDropout(1)", ValueError,
      "AlphaDropout: `rate` must be a finite number in [0, 1). Received: rate=1."),
     ("Sequential([Input((4, 4, 1)), layers.SpatialDropout1D(0.5)])", ValueError,
      "SpatialDropout1D: `input_shape` must have the 3 axes (batch, steps, channels). "
-     "Received: input_shape=(None, 4, 4, 1)."),
+     "Received: input_shape=(None, 4, 4, 1). "
+     "The layer is 'spatial_dropout1d', called on 'input_layer'."),
     ('layers.SpatialDropout2D(0.5, data_format="channels_first")', ValueError,
      "SpatialDropout2D: `data_format` must be 'channels_last'. Received: data_format='channels_first'."),
     ("layers.GaussianNoise(1.5)", ValueError,
@@ -246,28 +251,36 @@ CASES = [
      "Sequential: `layer` must have the dtype of the model, float32. Received: dtype='float64'."),
     ("Sequential([Input((28, 28)), layers.Conv2D(8, 3)])", ValueError,
      "Conv2D: `input_shape` must have the 4 axes (batch, height, width, channels). "
-     "Received: input_shape=(None, 28, 28). Add an axis of one channel with x[..., np.newaxis]."),
+     "Received: input_shape=(None, 28, 28). Add an axis of one channel with x[..., np.newaxis]. "
+     "The layer is 'conv2d', called on 'input_layer'."),
     ("Sequential([Input((28,)), layers.MaxPooling2D()])", ValueError,
      "MaxPooling2D: `input_shape` must have the 4 axes (batch, height, width, channels). "
-     "Received: input_shape=(None, 28)."),
+     "Received: input_shape=(None, 28). "
+     "The layer is 'max_pooling2d', called on 'input_layer'."),
     ("Sequential([Input((4, 4, 1)), layers.Conv2D(8, 5)])", ValueError,
      "Conv2D: `kernel_size` must fit into the padded image of 4 x 4 pixels, but spans 5 x 5. "
-     "Received: kernel_size=(5, 5)."),
+     "Received: kernel_size=(5, 5). "
+     "The layer is 'conv2d', called on 'input_layer'."),
     ("Sequential([Input((4, 4, 1)), layers.Conv2D(8, 3, dilation_rate=2)])", ValueError,
      "Conv2D: `kernel_size` must fit into the padded image of 4 x 4 pixels, but spans 5 x 5 with dilation "
      "(2, 2). "
-     "Received: kernel_size=(3, 3)."),
+     "Received: kernel_size=(3, 3). "
+     "The layer is 'conv2d', called on 'input_layer'."),
     ("Sequential([Input((4, 4, 1)), layers.MaxPooling2D(5)])", ValueError,
      "MaxPooling2D: `pool_size` must fit into the padded image of 4 x 4 pixels, but spans 5 x 5. "
-     "Received: pool_size=(5, 5)."),
+     "Received: pool_size=(5, 5). "
+     "The layer is 'max_pooling2d', called on 'input_layer'."),
     ("Sequential([Input((4, 4, 1)), layers.AveragePooling2D(2, padding=2)])", ValueError,
      "AveragePooling2D: `padding` must be smaller than `pool_size`=(2, 2) on every side. "
-     "Received: padding=2."),
+     "Received: padding=2. "
+     "The layer is 'average_pooling2d', called on 'input_layer'."),
     ("Sequential([Input((2**21, 2**21, 2**21)), layers.Flatten()])", ValueError,
      "Flatten: `output` must have at most 2**59 elements. "
-     "Received: output.shape=(1, 9223372036854775808)."),
+     "Received: output.shape=(1, 9223372036854775808). "
+     "The layer is 'flatten', called on 'input_layer'."),
     ("Sequential([Input((2**30,)), layers.Dense(2**30)])", ValueError,
-     "Dense: `kernel` must have at most 2**59 elements. Received: kernel.shape=(1073741824, 1073741824)."),
+     "Dense: `kernel` must have at most 2**59 elements. Received: kernel.shape=(1073741824, 1073741824). "
+     "The layer is 'dense', called on 'input_layer'."),
     ("Sequential().pop()", RuntimeError,
      "Sequential: the model has no layer to remove."),
     ("Sequential([layers.Dense(3)]).output_shape", RuntimeError,
@@ -282,7 +295,8 @@ CASES = [
      "fit: the model must be compiled. Call compile(optimizer, loss) first."),
     ("model.add(layers.Conv2D(2, 3))", ValueError,
      "Conv2D: `input_shape` must have the 4 axes (batch, height, width, channels). "
-     "Received: input_shape=(None, 3)."),
+     "Received: input_shape=(None, 3). "
+     "The layer is 'conv2d', called on 'dense'."),
     ("model.build((None, 5, 5, 2))", ValueError,
      "Sequential: `input_shape` must be (None, 6, 6, 2), for which the model was built. "
      "Received: input_shape=(None, 5, 5, 2)."),
@@ -557,6 +571,13 @@ CASES = [
      "BinaryCrossentropy: `from_logits` must be True or False. Received: from_logits=1."),
     ('ops.mean_squared_error([["a"]], [[0.5]])', TypeError,
      "mean_squared_error: `y_true` must be an array of real numbers. Received: y_true.dtype=<U1."),
+    ("model.compile('sgd', 'mse', run_eagerly=True)", ValueError,
+     "compile: `run_eagerly` must be False. Received: run_eagerly=True. "
+     "Models are lowered to programs; call layers on arrays to see what they compute."),
+    ("model.compile('sgd', 'mse', steps_per_execution=0)", ValueError,
+     "compile: `steps_per_execution` must be a positive int. Received: steps_per_execution=0."),
+    ("model.compile('sgd', 'mse', jit_compile='always')", ValueError,
+     "compile: `jit_compile` must be True, False or \"auto\". Received: jit_compile='always'."),
 ]
 # fmt: on
 

@@ -195,3 +195,46 @@ def test_json_may_be_indented_and_hold_classes_of_the_users():
     assert type(again.layers[0]) is Mine
     with pytest.raises(ValueError, match="Mine"):
         cycnn.models.model_from_json(text)
+
+
+def test_errors_of_shapes_name_the_layers():
+    a, b = Input((4,), name="a"), Input((5,), name="b")
+    with pytest.raises(ValueError, match=r"Add: .* The layer is 'plus', called on 'a', 'b'\.$"):
+        layers.Add(name="plus")([a, b])
+    outer = layers.Dense(4, name="outer")(a)
+    with pytest.raises(ValueError, match=r"Conv2D: .* The layer is 'conv', called on 'outer'\.$"):
+        layers.Conv2D(2, 3, name="conv")(outer)
+
+
+def test_tensors_are_divided_and_negated():
+    x = Input((3,))
+    values = RNG.normal(size=(2, 3)).astype("float32")
+    assert_same(Model(x, -x)(values), -values)
+    assert_same(Model(x, x / 4)(values), values / 4)
+    for wrong in (0, "2", x):
+        with pytest.raises(TypeError, match="Tensor: `other` must be a number other than 0 to divide by"):
+            x / wrong
+
+
+def test_layers_tell_their_weights():
+    layer = layers.BatchNormalization()
+    Model(x := Input((3,)), layer(x))
+    assert [v.name for v in layer.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [v.name for v in layer.trainable_weights] == ["gamma", "beta"]
+    assert [v.name for v in layer.non_trainable_weights] == ["moving_mean", "moving_variance"]
+    layer.trainable = False
+    assert layer.trainable_variables == [] and len(layer.non_trainable_variables) == 4
+    assert np.abs(layer.moving_variance).sum() == 3
+    array = np.asarray(layer.gamma)
+    array[:] = 7  # a copy
+    assert_same(layer.gamma.numpy(), np.ones(3, "float32"))
+    assert np.asarray(layer.gamma, "float64").dtype == np.float64
+
+
+def test_a_layer_that_cannot_be_lowered_is_refused_where_it_is_called():
+    class Doubling(layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    with pytest.raises(TypeError, match=r"Doubling: .* derives from layers\.PythonLayer"):
+        Doubling()(Input((3,)))

@@ -109,6 +109,9 @@ class Layer(Configured):
         -------
         Tensor or ndarray, or a list of either
         """
+        if type(self).lower is Layer.lower:
+            remedy = "A layer of one's own derives from layers.PythonLayer, with `forward` and `backward` on arrays."
+            raise TypeError(message(self.owner, "lower", "say what the layer computes", "a class without it", remedy))
         first = inputs[0] if isinstance(inputs, (list, tuple)) and inputs else inputs
         if isinstance(first, Tensor):
             return call_layer(self, inputs)
@@ -157,6 +160,24 @@ class Layer(Configured):
     def variables(self) -> list[Variable]:
         """The parameters, in the order of Keras's weights."""
         return [value for value in vars(self).values() if isinstance(value, Variable)]
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The parameters, in the order of Keras's weights."""
+        return self.variables
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The parameters that training updates."""
+        return [variable for variable in self.weights if variable.trainable]
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """The parameters that training leaves alone: of frozen layers, and moving statistics."""
+        return [variable for variable in self.weights if not variable.trainable]
+
+    trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables
 
     @property
     def trainable(self) -> bool:

@@ -228,18 +228,6 @@ class Model(Trainer, Layer):
         return self.weights
 
     @property
-    def trainable_variables(self) -> list[Variable]:
-        """The parameters that training updates."""
-        return [variable for variable in self.weights if variable.trainable]
-
-    trainable_weights = trainable_variables
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The parameters that training leaves alone: of frozen layers, and moving statistics."""
-        return [variable for variable in self.weights if not variable.trainable]
-
-    @property
     def trainable(self) -> bool:
         """Whether training updates the parameters; setting it sets it for every layer."""
         return self._trainable
