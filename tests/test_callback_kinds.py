@@ -152,3 +152,31 @@ def test_tensorboard_says_what_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
     with pytest.raises(ImportError, match="pip install tensorboardX"):
         callbacks.TensorBoard()
+
+
+def test_a_schedule_may_be_of_the_epoch_alone():
+    _, logs, _ = run([1.0, 1.0, 1.0], callbacks.LearningRateScheduler(lambda epoch: 0.5 / 2**epoch))
+    assert logs.rates == [0.5, 0.25, 0.125]
+    with pytest.raises(TypeError, match="LearningRateScheduler: `schedule` must be a function"):
+        callbacks.LearningRateScheduler(0.1)
+
+
+def test_numbers_that_are_not_finite_may_raise():
+    made = model(1e30)
+    with pytest.raises(RuntimeError, match=r"TerminateOnNaN: Batch [01]: not a finite number in "):
+        made.fit(X, Y, epochs=3, verbose=0, callbacks=[callbacks.TerminateOnNaN(raise_error=True)])
+    assert all(np.isfinite(w).all() for w in made.get_weights())
+    assert not made.guarded
+
+
+def test_events_without_a_function_are_passed_over():
+    seen = []
+    both = callbacks.LambdaCallback(on_epoch_begin=None, on_epoch_end=lambda epoch, logs: seen.append(epoch))
+    model().fit(X, Y, epochs=2, verbose=0, callbacks=[both])
+    assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("name", ("write_images", "write_steps_per_second", "profile_batch", "embeddings_freq"))
+def test_tensorboard_refuses_what_it_does_not_write(tmp_path, name):
+    with pytest.raises(ValueError, match=f"TensorBoard: `{name}` must be left out"):
+        callbacks.TensorBoard(tmp_path, **{name: 1})

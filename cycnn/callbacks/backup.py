@@ -30,6 +30,8 @@ class BackupAndRestore(Callback):
         Folder of the backup, made if need be.
     save_freq : "epoch" or int
         After each epoch, the default, or also after so many steps.
+    double_checkpoint : bool
+        Without effect: a backup is whole or not there, and a killed run leaves the one before.
     delete_checkpoint : bool
         Whether to delete the backup at the end of training, True by default.
 
@@ -45,12 +47,17 @@ class BackupAndRestore(Callback):
     """
 
     def __init__(
-        self, backup_dir: str | os.PathLike[str], save_freq: str | int = "epoch", delete_checkpoint: bool = True
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
     ) -> None:
         self.backup_dir = Path(backup_dir)
         if save_freq != "epoch":
             validation.positive_int("BackupAndRestore", "save_freq", save_freq)
         self.save_freq = save_freq
+        self.double_checkpoint = validation.boolean("BackupAndRestore", "double_checkpoint", double_checkpoint)
         self.delete_checkpoint = validation.boolean("BackupAndRestore", "delete_checkpoint", delete_checkpoint)
         self._epoch = 0
 

@@ -122,11 +122,12 @@ class LambdaCallback(Callback):
     >>> show = LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
     """
 
-    def __init__(self, **functions: Callable[..., object]) -> None:
+    def __init__(self, **functions: Callable[..., object] | None) -> None:
         for name, function in functions.items():
             if not name.startswith("on_") or not hasattr(Callback, name):
                 raise TypeError(message("LambdaCallback", name, "be an event of Callback", received("name", name)))
-            setattr(self, name, function)
+            if function is not None:
+                setattr(self, name, function)
 
 
 class CallbackList:

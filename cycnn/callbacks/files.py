@@ -141,6 +141,8 @@ class TensorBoard(Callback):
         "logs" by default; what is trained on goes to "train" in it, what is held out to "validation".
     histogram_freq : int
         Epochs between two histograms of the parameters, 0, the default, for none.
+    write_graph, write_images, write_steps_per_second, profile_batch, embeddings_freq, embeddings_metadata
+        Must be left as they are: there are only logs and histograms. `write_graph` has no effect.
     update_freq : "epoch" or int
         When to write, after each epoch by default, or also after so many steps.
 
@@ -152,8 +154,28 @@ class TensorBoard(Callback):
     counters = ("_steps",)
 
     def __init__(
-        self, log_dir: str | os.PathLike[str] = "logs", histogram_freq: int = 0, update_freq: str | int = "epoch"
+        self,
+        log_dir: str | os.PathLike[str] = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+        profile_batch: int = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: None = None,
     ) -> None:
+        validation.boolean("TensorBoard", "write_graph", write_graph)
+        for name, value in (
+            ("write_images", write_images),
+            ("write_steps_per_second", write_steps_per_second),
+            ("profile_batch", profile_batch),
+            ("embeddings_freq", embeddings_freq),
+            ("embeddings_metadata", embeddings_metadata),
+        ):
+            if value:
+                rule = "be left out, for there are only logs and histograms"
+                raise ValueError(message("TensorBoard", name, rule, received(name, value)))
         try:
             import tensorboardX
         except ImportError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 from .. import validation
 from ..validation import message, received
@@ -16,7 +18,7 @@ class LearningRateScheduler(Callback):
     Parameters
     ----------
     schedule : function
-        Of the number of the epoch, from 0, and the learning rate so far; returns the new one.
+        Of the number of the epoch, from 0, and the learning rate so far, or of the number alone; returns the new one.
     verbose : int
         Whether to print it, 0 by default.
 
@@ -25,13 +27,18 @@ class LearningRateScheduler(Callback):
     >>> callback = LearningRateScheduler(lambda epoch, rate: rate * 0.9)
     """
 
-    def __init__(self, schedule: Callable[[int, float], float], verbose: int = 0) -> None:
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            rule = "be a function of an epoch and a learning rate"
+            raise TypeError(message("LearningRateScheduler", "schedule", rule, received("schedule", schedule)))
         self.schedule, self.verbose = schedule, verbose
+        self._takes_rate = _takes_two(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         assert optimizer is not None
-        rate = self.schedule(epoch, float(optimizer.learning_rate))
+        so_far = float(optimizer.learning_rate)
+        rate = self.schedule(epoch, so_far) if self._takes_rate else self.schedule(epoch)
         if not isinstance(rate, (int, float)) and not hasattr(rate, "__float__"):
             rule = "return a number"
             raise TypeError(message("LearningRateScheduler", "schedule", rule, received("schedule(...)", rate)))
@@ -42,6 +49,19 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None and self.model.optimizer is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    """Return whether a function takes two arguments; one whose arguments are not known is thought to."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(0, 0.0)
+    except TypeError:
+        return False
+    return True
 
 
 class ReduceLROnPlateau(Watching):

@@ -86,6 +86,11 @@ class EarlyStopping(Watching):
 class TerminateOnNaN(Callback):
     """Stop when a number is not finite, before it reaches the parameters, and name the layer where it appeared.
 
+    Parameters
+    ----------
+    raise_error : bool
+        Whether to stop by a RuntimeError, False by default.
+
     Attributes
     ----------
     found : str or None
@@ -97,7 +102,8 @@ class TerminateOnNaN(Callback):
     True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, raise_error: bool = False) -> None:
+        self.raise_error = validation.boolean("TerminateOnNaN", "raise_error", raise_error)
         self.found: str | None = None
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -106,7 +112,11 @@ class TerminateOnNaN(Callback):
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if self.model.not_finite is not None:
             self.found = self.model.not_finite
-            print(f"Batch {batch}: not a finite number in {self.found}; training stops, with the parameters before it")
+            text = f"Batch {batch}: not a finite number in {self.found}; training stops, with the parameters before it"
+            if self.raise_error:
+                self.model.guarded = False
+                raise RuntimeError(f"TerminateOnNaN: {text}.")
+            print(text)
             self.model.stop_training = True
 
     def on_train_end(self, logs: Logs = None) -> None:

@@ -630,6 +630,22 @@ def test_arguments_of_classes_are_those_of_keras(keras, module, name):
     assert positional == list(theirs)[: len(positional)]
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (module, name)
+        for module, base in (("callbacks", "Callback"), ("regularizers", "Regularizer"), ("constraints", "Constraint"))
+        for name in public_classes(getattr(cycnn, module), base)
+        if name not in ("Watching", "History")
+    ],
+)
+def test_arguments_of_what_training_is_told_are_those_of_keras(keras, module, name):
+    ours, theirs = (arguments(getattr(getattr(api, module), name)) for api in (cycnn, keras))
+    if name != "LambdaCallback":  # any event
+        assert list(ours) == list(theirs)
+    assert_defaults_agree(ours, theirs)
+
+
 def test_input_takes_what_keras_takes(keras):
     """A function there, a class here."""
     assert_defaults_agree(arguments(cycnn.Input), arguments(keras.Input))
