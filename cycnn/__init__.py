@@ -38,16 +38,27 @@ if TYPE_CHECKING:
     )
     from .config import get_num_threads, set_num_threads, show_config
     from .gradient_check import check_gradients
-    from .layers import Input
+    from .initializers import Initializer
+    from .layers import Input, Layer
+    from .losses import Loss
+    from .metrics import Metric
     from .models import Model, Sequential
+    from .optimizers import Optimizer
+    from .regularizers import Regularizer
     from .saving import load_model
     from .tensor import Tensor
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Initializer",
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "Tensor",
     "__version__",
@@ -74,7 +85,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Initializer": "initializers",
     "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
     "Model": "models",
     "Sequential": "models",
     "Tensor": "tensor",

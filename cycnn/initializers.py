@@ -9,7 +9,7 @@ both types start from the same numbers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -333,3 +333,17 @@ def get(
 def serialize(initializer: object) -> dict[str, Any]:
     """Return the class and the arguments of an initializer as plain JSON values, for `get`."""
     return identifiers.serialized("initializers.serialize", "initializer", initializer, Initializer, "an Initializer")
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: Mapping[str, type[Initializer]] | None = None
+) -> Callable[..., NDArray[Any]]:
+    """Return the initializer that `serialize` described; `custom_objects` are further classes by name.
+
+    Examples
+    --------
+    >>> deserialize(serialize(Constant(0.5))).value
+    0.5
+    """
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="initializers.deserialize", name="config")

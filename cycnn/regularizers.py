@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,17 @@ def get(identifier: object, *, owner: str = "regularizers.get", name: str = "ide
 def serialize(regularizer: object) -> dict[str, Any]:
     """Return the class and the arguments of a regularizer as plain JSON values, for `get`."""
     return identifiers.serialized("regularizers.serialize", "regularizer", regularizer, Regularizer, "a Regularizer")
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: Mapping[str, type[Regularizer]] | None = None
+) -> Regularizer | None:
+    """Return the regularizer that `serialize` described; `custom_objects` are further classes by name.
+
+    Examples
+    --------
+    >>> deserialize(serialize(L2(0.5))).l2
+    0.5
+    """
+    with identifiers.custom_objects(custom_objects):
+        return get(config, owner="regularizers.deserialize", name="config")

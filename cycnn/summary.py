@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .shapes import Shape
 
@@ -14,24 +14,18 @@ if TYPE_CHECKING:
 HEADERS = ("Layer (type)", "Output shape", "Parameters", "Multiply-adds")
 
 
-def lines(model: Model, batch_size: int) -> list[str]:
+def lines(model: Model, batch_size: int, expand_nested: bool = False, show_trainable: bool = False) -> list[str]:
     """Return the table of a model's layers, totals below it."""
-    rows: list[tuple[str, ...]] = []
-    uses: dict[Layer, list[Call]] = {}
-    for call in model.drawn_calls:
-        uses.setdefault(call.layer, []).append(call)
-    total = 0
-    for layer in model.layers:
-        shape, parameters, multiply_adds = "?", "not built", "?"
-        if layer in uses:
-            work = sum(layer.multiply_adds(call.input_shapes) for call in uses[layer])
-            total += work
-            shape = ", ".join(_shape(tensor.shape) for tensor in uses[layer][-1].outputs)
-            parameters, multiply_adds = f"{layer.count_params():,}", f"{work:,}"
-        rows.append((f"{layer.name} ({type(layer).__name__})", shape, parameters, multiply_adds))
-    result = [f"Model: {model.name}", *table(HEADERS, rows, words=2)]
-    if not uses:
+    rows = _rows(model, expand_nested)
+    headers: tuple[str, ...] = HEADERS
+    if show_trainable:
+        headers = (*HEADERS, "Trained")
+    else:
+        rows = [row[: len(HEADERS)] for row in rows]
+    result = [f"Model: {model.name}", *table(headers, rows, words=2)]
+    if not model.drawn_calls:
         return [*result, "The model is built when it sees its first data, or by build(input_shape)."]
+    total = model.multiply_adds(model.input_shape)
     count = model.count_params()
     trainable = sum(variable.value.size for variable in model.trainable_variables)
     itemsize = 8 if model.dtype == "float64" else 4
@@ -43,6 +37,25 @@ def lines(model: Model, batch_size: int) -> list[str]:
     if model.compiled and model.loss is not None:
         memory += f", {_bytes(model.memory('train', batch_size))} to train"
     return [*result, f"{memory} a batch of {batch_size}, beside parameters and data"]
+
+
+def _rows(model: Model, expand_nested: bool, indent: str = "") -> list[tuple[str, ...]]:
+    """Return a row of the table for each layer, and for those of the models among them, indented."""
+    rows: list[tuple[str, ...]] = []
+    uses: dict[Layer, list[Call]] = {}
+    for call in model.drawn_calls:
+        uses.setdefault(call.layer, []).append(call)
+    for layer in model.layers:
+        shape, parameters, multiply_adds, trained = "?", "not built", "?", "?"
+        if layer in uses:
+            work = sum(layer.multiply_adds(call.input_shapes) for call in uses[layer])
+            shape = ", ".join(_shape(tensor.shape) for tensor in uses[layer][-1].outputs)
+            parameters, multiply_adds = f"{layer.count_params():,}", f"{work:,}"
+            trained = f"{sum(variable.value.size for variable in layer.trainable_variables):,}"
+        rows.append((f"{indent}{layer.name} ({type(layer).__name__})", shape, parameters, multiply_adds, trained))
+        if expand_nested and hasattr(layer, "drawn_calls"):
+            rows += _rows(cast("Model", layer), True, f"{indent}  ")
+    return rows
 
 
 def table(headers: tuple[str, ...], rows: list[tuple[str, ...]], words: int) -> list[str]:

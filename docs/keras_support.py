@@ -121,8 +121,8 @@ GENERAL = [
 # Limits of what is supported. Kept by hand.
 LIMITS = {
     "layers.Layer": "is subclassed within cycnn; layers of one's own derive from `layers.PythonLayer`",
-    "layers.Input": "no sparse, ragged or given tensors; no None but for the batch",
-    "layers.InputLayer": "as `Input`",
+    "layers.Input": "no sparse, ragged, optional or given tensors; no None but for the batch",
+    "layers.InputLayer": "of `shape`; otherwise as `Input`",
     "layers.BatchNormalization": "over all axes but the last; no `renorm`, no `synchronized`",
     "layers.Activation": "the functions of `activations`; others have no derivative here",
     "layers.LayerNormalization": "over the last axis or axes",

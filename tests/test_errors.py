@@ -571,6 +571,15 @@ CASES = [
      "BinaryCrossentropy: `from_logits` must be True or False. Received: from_logits=1."),
     ('ops.mean_squared_error([["a"]], [[0.5]])', TypeError,
      "mean_squared_error: `y_true` must be an array of real numbers. Received: y_true.dtype=<U1."),
+    ("model.summary(positions=[0.5, 1.0])", ValueError,
+     "summary: `positions` must be left out, for the table has all layers and is as wide as what is in it. "
+     "Received: positions=[0.5, 1.0]."),
+    ("Input((4,), sparse=True)", ValueError,
+     "Input: `sparse` must be left out, for data are whole arrays that are given later. Received: sparse=True."),
+    ("Input((4,), batch_shape=(None, 4))", ValueError,
+     "Input: `batch_shape` must be a tuple, given without `shape`. Received: shape=(4,), batch_shape=(None, 4)."),
+    ("Input(batch_shape=(None, None, 4))", TypeError,
+     "Input: `shape` must be a tuple of positive ints. Received: shape=(None, 4)."),
     ("model.compile('sgd', 'mse', run_eagerly=True)", ValueError,
      "compile: `run_eagerly` must be False. Received: run_eagerly=True. "
      "Models are lowered to programs; call layers on arrays to see what they compute."),

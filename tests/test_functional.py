@@ -206,6 +206,13 @@ def test_errors_of_shapes_name_the_layers():
         layers.Conv2D(2, 3, name="conv")(outer)
 
 
+def test_inputs_may_tell_the_batch_as_well():
+    assert Input(batch_shape=(None, 4)).shape == Input(batch_shape=[8, 4]).shape == (None, 4)
+    x = Input((4,), 2, "float64", None, None, None, "named")
+    assert x.name == "named" and x.dtype == "float64"
+    assert Model(x, layers.Identity(dtype="float64")(x)).predict(np.ones((1, 4)), verbose=0).tolist() == [[1.0] * 4]
+
+
 def test_tensors_are_divided_and_negated():
     x = Input((3,))
     values = RNG.normal(size=(2, 3)).astype("float32")

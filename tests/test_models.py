@@ -172,6 +172,20 @@ def test_summary_lists_layers_parameters_work_and_memory():
     assert " to train a batch of 8," in lines[13]
 
 
+def test_summary_shows_inner_models_and_what_is_trained():
+    inner = Sequential([Input((4,)), layers.Dense(3, name="a"), layers.BatchNormalization(name="b")], name="inner")
+    model = Sequential([Input((4,)), inner, layers.Dense(2, name="c", trainable=False)])
+    lines = []
+    model.summary(80, expand_nested=True, show_trainable=True, print_fn=lines.append)
+    assert [line.split()[0] for line in lines[4:8]] == ["inner", "a", "b", "c"]
+    assert lines[5].startswith("  a (Dense)  ")
+    assert lines[2].split()[-1] == "Trained"
+    assert [line.split()[-1] for line in lines[4:8]] == ["21", "15", "6", "0"]
+    lines.clear()
+    model.summary(print_fn=lines.append)
+    assert [line.split()[0] for line in lines[4:6]] == ["inner", "c"] and "Trained" not in lines[2]
+
+
 def test_summary_before_the_model_is_built(capsys):
     Sequential([layers.Dense(3)]).summary()
     assert "dense (Dense)  ?              not built" in capsys.readouterr().out

@@ -25,9 +25,9 @@ def test_configuration_gives_it_back(regularizer, expected):
     written = regularizers.serialize(regularizer)
     as_keras_writes = {"module": "keras.regularizers", "registered_name": None, **written}
     for form in (written, as_keras_writes):
-        again = regularizers.get(form)
-        assert type(again) is type(regularizer)
-        assert again(W) == expected
+        for again in (regularizers.get(form), regularizers.deserialize(form)):
+            assert type(again) is type(regularizer)
+            assert again(W) == expected
 
 
 @pytest.mark.parametrize(("regularizer", "penalty"), KINDS)

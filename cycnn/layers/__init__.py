@@ -12,7 +12,7 @@
 `normalization`   batch and group normalization
 `row_normalization`  layer, RMS and unit normalization
 `core`            Input, Dense, Flatten
-`activations`     Activation, ReLU and its relatives, Softmax
+`activations`     Activation, Identity, ReLU and its relatives, Softmax
 `regularization`  dropout, noise, penalties of activity
 `resizing`        Resizing, CenterCrop
 `padding`         zeros around images and sequences, and cropping
@@ -30,7 +30,7 @@ from typing import Any
 from .. import identifiers
 from ..validation import message, received
 from ..variable import Variable
-from .activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .activations import ELU, Activation, Identity, LeakyReLU, PReLU, ReLU, Softmax
 from .affine import RandomRotation, RandomTranslation, RandomZoom
 from .augmentation import RandomCrop, RandomFlip
 from .base import Layer
@@ -119,6 +119,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "Layer",

@@ -43,6 +43,24 @@ class Activation(Layer):
         return graph.activation(x, self.activation)
 
 
+class Identity(Layer):
+    """Hand on what it is given.
+
+    Parameters
+    ----------
+    **base
+        `name`, `trainable`, `dtype` and `input_shape`, as of all layers.
+
+    Examples
+    --------
+    >>> Identity().compute_output_shape((None, 28, 28, 6))
+    (None, 28, 28, 6)
+    """
+
+    def lower(self, graph: Graph, x: Value) -> Value:
+        return x
+
+
 class ReLU(Layer):
     """Replace negative values by zero.
 

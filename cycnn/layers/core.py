@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import validation
 from ..program import nodes
@@ -49,7 +49,15 @@ class InputLayer(Layer):
 
 
 def Input(
-    shape: tuple[int, ...], batch_size: int | None = None, dtype: str | None = None, name: str | None = None
+    shape: tuple[int, ...] | None = None,
+    batch_size: int | None = None,
+    dtype: str | None = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: tuple[int | None, ...] | None = None,
+    name: str | None = None,
+    tensor: None = None,
+    optional: bool = False,
 ) -> Tensor:
     """Say what shape the data have: return the symbolic tensor that a network begins with.
 
@@ -57,6 +65,10 @@ def Input(
     ----------
     shape : tuple of int
         Shape of one row of data: height, width and channels of an image.
+    sparse, ragged, tensor, optional
+        To be left out: data are whole arrays that are given later.
+    batch_shape : tuple, optional
+        In place of `shape`: None or the size of a batch, followed by that shape.
     batch_size : int, optional
         Checked and then ignored: a network takes batches of any size.
     dtype : {"float32", "float64"}, optional
@@ -75,9 +87,18 @@ def Input(
     >>> Input((28, 28, 1)).shape
     (None, 28, 28, 1)
     """
+    for argument, value in (("sparse", sparse), ("ragged", ragged), ("tensor", tensor), ("optional", optional)):
+        if value is not None and value is not False:
+            rule = "be left out, for data are whole arrays that are given later"
+            raise ValueError(message("Input", argument, rule, received(argument, value)))
+    if batch_shape is not None:
+        if shape is not None or not isinstance(batch_shape, (tuple, list)) or not batch_shape:
+            rule, what = "be a tuple, given without `shape`", received("batch_shape", batch_shape)
+            raise ValueError(message("Input", "batch_shape", rule, f"{received('shape', shape)}, {what}"))
+        batch_size, shape = batch_shape[0], cast("tuple[int, ...]", tuple(batch_shape[1:]))
     if batch_size is not None:
         validation.positive_int("Input", "batch_size", batch_size)
-    return InputLayer(shape, dtype=dtype, name=name).draw()
+    return InputLayer(cast("tuple[int, ...]", shape), dtype=dtype, name=name).draw()
 
 
 class Dense(WeightedLayer):

@@ -302,18 +302,42 @@ class Model(Trainer, Layer):
     def multiply_adds(self, input_shape: Shape) -> int:
         return sum(call.layer.multiply_adds(call.input_shapes) for call in self.drawn_calls)
 
-    def summary(self, *, batch_size: int = 32, print_fn: Callable[[str], object] | None = None) -> None:
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: None = None,
+        print_fn: Callable[[str], object] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: None = None,
+        *,
+        batch_size: int = 32,
+    ) -> None:
         """Print the layers with their output shapes, parameters and multiply-adds.
 
         Parameters
         ----------
-        batch_size : int
-            For which the memory of training and prediction is given, 32 by default.
+        line_length, positions, layer_range
+            Without effect but for a check of the first, and to be left out: the table is as wide as what is in it.
         print_fn : function, optional
             What receives each line, by default `print`.
+        expand_nested : bool
+            Whether to print the layers of inner models below them, False by default.
+        show_trainable : bool
+            Whether to say of each layer how many of its parameters are trained, False by default.
+        batch_size : int
+            For which the memory of training and prediction is given, 32 by default.
         """
+        if line_length is not None:
+            validation.positive_int("summary", "line_length", line_length)
+        for name, value in (("positions", positions), ("layer_range", layer_range)):
+            if value is not None:
+                rule = "be left out, for the table has all layers and is as wide as what is in it"
+                raise ValueError(message("summary", name, rule, received(name, value)))
+        expand_nested = validation.boolean("summary", "expand_nested", expand_nested)
+        show_trainable = validation.boolean("summary", "show_trainable", show_trainable)
         batch_size = validation.positive_int("summary", "batch_size", batch_size)
-        for line in summary.lines(self, batch_size):
+        for line in summary.lines(self, batch_size, expand_nested, show_trainable):
             (print_fn or print)(line)
 
     def get_config(self) -> dict[str, Any]:

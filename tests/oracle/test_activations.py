@@ -39,6 +39,7 @@ FUNCTIONS = [
 ]
 LAYERS = [
     *(("Activation", {"activation": name}) for name, options in FUNCTIONS if not options),
+    ("Identity", {}),
     ("ReLU", {}),
     ("ReLU", {"max_value": 6}),
     ("ReLU", {"max_value": 1.5}),

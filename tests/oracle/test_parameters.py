@@ -62,7 +62,7 @@ def test_initializers_draw_from_the_same_distribution(keras, name, config, shape
 @pytest.mark.parametrize(("name", "config"), DRAWN + FILLED)
 def test_initializers_read_what_keras_writes(keras, name, config):
     theirs = getattr(keras.initializers, name)(**config)
-    ours = initializers.get(keras.initializers.serialize(theirs))
+    ours = initializers.deserialize(keras.initializers.serialize(theirs))
     assert type(ours).__name__ == name
     assert ours.get_config() == getattr(initializers, name)(**config).get_config()
     again = getattr(keras.initializers, name).from_config(ours.get_config())
