@@ -139,7 +139,8 @@ class Trainer(SingleBatches):
         initial_epoch : int
             Number of the first epoch, 0 by default.
         steps_per_epoch : int, optional
-            Batches in an epoch, by default all that there are.
+            Batches in an epoch, by default all that there are. The next epoch goes on where this one ended, and starts
+            anew where the data have come to their end.
         validation_steps : int, optional
             Batches of `validation_data` to evaluate, likewise.
         validation_batch_size : int, optional
@@ -170,7 +171,8 @@ class Trainer(SingleBatches):
         steps = _steps("fit", "steps_per_epoch", steps_per_epoch)
         user_callbacks = check_callbacks("fit", callbacks)
         model = cast("Model", self)
-        source = Feed(model, "fit", class_weight=class_weight).source(x, y, sample_weight, batch_size, steps)
+        feed = Feed(model, "fit", class_weight=class_weight)
+        source = feed.source(x, y, sample_weight, batch_size, steps, goes_on=True)
         held_out: Source | None = None
         size = validation_batch_size if validation_batch_size is not None else batch_size
         if validation_data is not None:

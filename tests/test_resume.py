@@ -120,6 +120,12 @@ class Shifted(utils.PyDataset):
         self.epoch = state["epoch"]
 
 
+def arrays():
+    """Return inputs, targets and the size of batches, of which there are four."""
+    rng = np.random.default_rng(4)
+    return rng.normal(size=(22, 3)).astype("float32"), rng.normal(size=(22, 2)).astype("float32"), 6
+
+
 def folder_of_images(path):
     """Return a data set of a folder of images, shuffled anew in each epoch."""
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
@@ -132,21 +138,22 @@ def folder_of_images(path):
 
 @pytest.mark.parametrize("steps_per_epoch", (None, 3))
 @pytest.mark.parametrize("save_freq", ("epoch", 2))
-@pytest.mark.parametrize("kind", ("batches", "images"))
+@pytest.mark.parametrize("kind", ("arrays", "batches", "images"))
 def test_data_sets_go_on_where_they_were(tmp_path, kind, save_freq, steps_per_epoch):
     def train(folder, *kills):
         folder.mkdir(exist_ok=True)
         for kill in (*kills, 0):
             cycnn.utils.set_random_seed(5)
-            data = Shifted() if kind == "batches" else folder_of_images(folder)
-            shape = (3,) if kind == "batches" else (4, 4, 3)
+            data = {"arrays": arrays, "batches": Shifted, "images": lambda: folder_of_images(folder)}[kind]()
+            x, y, batch_size = data if kind == "arrays" else (data, None, None)
+            shape = (4, 4, 3) if kind == "images" else (3,)
             model = Sequential([Input(shape), layers.Flatten(), layers.Dropout(0.2), layers.Dense(2)])
-            model.compile("adam", "mse" if kind == "batches" else losses.SparseCategoricalCrossentropy(True))
+            model.compile("adam", "mse" if kind != "images" else losses.SparseCategoricalCrossentropy(True))
             backup = callbacks.BackupAndRestore(folder / "backup", save_freq)
             checkpoint = callbacks.ModelCheckpoint(folder / "{epoch}.safetensors", save_freq=5)
             options = {"epochs": 4, "steps_per_epoch": steps_per_epoch, "verbose": 0}
             try:
-                history = model.fit(data, callbacks=[backup, checkpoint, Kill(kill)], **options)
+                history = model.fit(x, y, batch_size, callbacks=[backup, checkpoint, Kill(kill)], **options)
             except Killed:
                 continue
         files = sorted(path.name for path in folder.glob("*.safetensors"))

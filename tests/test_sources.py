@@ -9,7 +9,7 @@ from processes import output_of
 
 import cycnn
 from cycnn.batches.adapters import Names, as_array, columns, same_rows, unpack, weight_columns
-from cycnn.batches.sources import ArraySource
+from cycnn.batches.sources import ArraySource, LimitedSource
 from cycnn.batches.streams import DatasetSource, IterableSource, stream
 from cycnn.utils import PyDataset
 
@@ -107,6 +107,16 @@ def test_split_leaves_the_last_rows_and_copies_nothing():
         with pytest.raises(ValueError) as error:
             split.split("fit", share) if share > 0.5 else ArraySource([x[:1]], [y[:1]], None, 4).split("fit", share)
         assert str(error.value).startswith("fit: `validation_split` must leave at least one of the ")
+
+
+def test_limited_epochs_go_on_in_the_order_of_their_pass():
+    source = LimitedSource(ArraySource([np.arange(7)], None, None, 2), 3, goes_on=True)
+    orders = [RNG.permutation(7) for _ in range(3)]
+    seen = [[row for batch in source.batches(order) for row in batch.x[0].tolist()] for order in orders]
+    assert seen == [orders[0][:6].tolist(), orders[0][6:].tolist(), orders[2][:6].tolist()]
+    again = LimitedSource(ArraySource([np.arange(7)], None, None, 2), 3, goes_on=True)
+    again.set_state(source.get_state())
+    assert [batch.x[0].tolist() for batch in again.batches(orders[1])] == [[orders[2][6]]]
 
 
 # --- memory-mapped files ------------------------------------------------------------------------

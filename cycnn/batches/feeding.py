@@ -65,10 +65,11 @@ class Feed:
         batch_size: int | None = None,
         steps: int | None = None,
         labels: tuple[str, str, str] = ("x", "y", "sample_weight"),
+        goes_on: bool = False,
     ) -> Source:
         """Return the source of batches that were checked, `steps` an epoch if that is given.
 
-        `labels` is what error messages call the arguments.
+        `labels` is what error messages call the arguments; `goes_on` as of `LimitedSource`.
         """
         inner = stream(x, y, weight, steps, self.names)
         if inner is not None:
@@ -78,7 +79,7 @@ class Feed:
             return _Checked(self, inner)
         size = validation.positive_int(self.owner, "batch_size", 32 if batch_size is None else batch_size)
         source = self.arrays(x, y, weight, size, labels)
-        return source if steps is None else LimitedSource(source, steps)
+        return source if steps is None else LimitedSource(source, steps, goes_on)
 
     def arrays(
         self,

@@ -119,12 +119,14 @@ class ArraySource(Source):
     def shuffled(self) -> int:
         return self.rows
 
-    def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
-        """Yield the batches, of rows in their own order or in the one given.
+    def batches(
+        self, order: NDArray[np.intp] | None = None, first: int = 0, last: int | None = None
+    ) -> Iterator[Batch]:
+        """Yield the batches, of rows in their own order or in the one given; of them those from `first` to `last`.
 
         Rows in their own order are slices of the arrays themselves, where type and layout allow it.
         """
-        for start in range(0, self.rows, self.batch_size):
+        for start in range(0, self.rows, self.batch_size)[first:last]:
             stop = min(start + self.batch_size, self.rows)
             if order is None:
                 x, y, weights = ([rows.slice(start, stop) for rows in columns] for columns in self._columns)
@@ -162,11 +164,29 @@ class ArraySource(Source):
 
 
 class LimitedSource(Source):
-    """The first batches of arrays in each epoch."""
+    """Epochs of so many batches of arrays.
 
-    def __init__(self, source: ArraySource, steps: int) -> None:
-        self._source, self._steps = source, steps
+    Parameters
+    ----------
+    source : ArraySource
+    steps : int
+        Batches in an epoch.
+    goes_on : bool
+        Whether an epoch goes on where the one before ended, in the order of that, until the arrays end: then the
+        next starts anew. Otherwise each has the first batches.
+
+    Examples
+    --------
+    >>> source = LimitedSource(ArraySource([np.arange(5)], None, None, 2), 2, goes_on=True)
+    >>> [[batch.x[0].tolist() for batch in source.batches()] for epoch in range(3)]
+    [[[0, 1], [2, 3]], [[4]], [[0, 1], [2, 3]]]
+    """
+
+    def __init__(self, source: ArraySource, steps: int, goes_on: bool = False) -> None:
+        self._source, self._steps, self._goes_on = source, steps, goes_on
         self.rows = min(source.rows, steps * source.batch_size)
+        self._at = 0  # batches of the running pass that were handed out
+        self._order: NDArray[np.intp] | None = None  # of the running pass
 
     @property
     def steps(self) -> int:
@@ -182,9 +202,20 @@ class LimitedSource(Source):
     def split(self, owner: str, share: float) -> tuple[LimitedSource, ArraySource]:
         """Return the first rows, of which so many batches are an epoch still, and all of the last ones."""
         first, last = self._source.split(owner, share)
-        return LimitedSource(first, self._steps), last
+        return LimitedSource(first, self._steps, self._goes_on), last
 
     def batches(self, order: NDArray[np.intp] | None = None) -> Iterator[Batch]:
-        """Yield the first batches of an epoch."""
-        for _, batch in zip(range(self.steps), self._source.batches(order), strict=False):
-            yield batch
+        """Yield the batches of an epoch."""
+        first = self._at
+        last = min(first + self._steps, self._source.steps)
+        if first == 0:
+            self._order = order
+        yield from self._source.batches(self._order, first, last)
+        self._at = last if self._goes_on and last < self._source.steps else 0
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the place in the running pass, and its order."""
+        return {"at": self._at, "order": self._order if self._at else None}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._at, self._order = state["at"], state["order"]

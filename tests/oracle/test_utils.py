@@ -167,3 +167,23 @@ def test_training_on_a_generator(steps):
     for a, b in zip(*results, strict=True):
         for u, v in zip(a, b, strict=True):
             np.testing.assert_allclose(u, v, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"validation_steps": 1}, {"validation_split": 0.3}], ids=str)
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 9])
+def test_steps_per_epoch_of_arrays(steps, options):
+    """An epoch goes on where the one before ended, and ends where the data do."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(26, 3)).astype("float32"), rng.normal(size=(26, 2)).astype("float32")
+    if "validation_steps" in options:
+        options = options | {"validation_data": (x, y)}
+    histories = []
+    for library in (cycnn, keras):
+        model = library.Sequential([library.Input((3,)), library.layers.Dense(2)])
+        model.set_weights([np.full((3, 2), 0.5, "float32"), np.zeros(2, "float32")])
+        model.compile(library.optimizers.SGD(0.1), "mse")
+        options = {"batch_size": 8, "epochs": 5, "shuffle": False, "verbose": 0} | options
+        histories.append(model.fit(x, y, steps_per_epoch=steps, **options).history)
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(values, histories[1][name], rtol=1e-5)
