@@ -3,6 +3,7 @@
 The strongest come first: equal values, rounding bounds, adjoint identities.
 """
 
+import json
 import math
 
 import numpy as np
@@ -75,3 +76,11 @@ def assert_adjoint(*pairs, bound=0.0):
     products = [inner(a, b) for a, b in pairs]
     assert all(map(math.isfinite, products)), f"inner products {products}"
     assert max(products) - min(products) <= bound, f"inner products {products}"
+
+
+def made_anew(ours, theirs):
+    """Return a layer made from its configuration as JSON, whose arguments are those that Keras writes."""
+    config, keras_config = (json.loads(json.dumps(layer.get_config())) for layer in (ours, theirs))
+    for key in config.keys() - {"name", "dtype", "seed"}:
+        assert config[key] == keras_config[key], key
+    return type(ours).from_config(config)

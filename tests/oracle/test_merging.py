@@ -1,7 +1,8 @@
-"""Merging layers against Keras: values and gradients."""
+"""Merging layers against Keras: values, gradients and configurations."""
 
 import numpy as np
 import pytest
+from helpers import made_anew
 from lowering import run
 
 from cycnn import layers
@@ -59,6 +60,7 @@ def test_values_and_gradients(keras, tf, code, shapes, whole):
     draw = (lambda shape: rng.integers(-1, 2, shape)) if whole else rng.standard_normal
     xs = [draw(shape).astype("float32") for shape in shapes]
     ours, theirs = eval(code, vars(layers)), eval(code, vars(keras.layers))
+    ours = made_anew(ours, theirs)
     shape = theirs.compute_output_shape(list(shapes))
     assert ours.compute_output_shape(list(shapes)) == shape
     dout = rng.standard_normal(shape).astype("float32")

@@ -1,7 +1,8 @@
-"""Padding, cropping, reshaping, repeating and resizing layers against Keras: values and gradients."""
+"""Padding, cropping, reshaping, repeating and resizing layers against Keras: values, gradients and configurations."""
 
 import numpy as np
 import pytest
+from helpers import made_anew
 from lowering import run
 
 from cycnn import layers
@@ -84,6 +85,7 @@ def test_values_and_gradients(keras, tf, code, shape):
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape).astype("float32")
     ours, theirs = eval(code, vars(layers)), eval(code, vars(keras.layers))
+    ours = made_anew(ours, theirs)
     assert ours.compute_output_shape(shape) == tuple(theirs.compute_output_shape(shape))
     tensor = tf.constant(x)
     with tf.GradientTape() as tape:
