@@ -434,6 +434,15 @@ class _CtrlC(metrics.Metric):
         return 0.0
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """Handle Ctrl-C as Python does; a process that a shell has started in the background ignores it."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_ends_training_after_the_running_step():
     x, y = stripes(64)
     ctrl_c = _CtrlC(step=5)
@@ -448,6 +457,7 @@ def test_ctrl_c_ends_training_after_the_running_step():
     assert np.isfinite(model.predict(x, verbose=0)).all()
 
 
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_the_second_ctrl_c_does_not_wait():
     x, y = stripes(64)
     ctrl_c = _CtrlC(step=2, times=2)
