@@ -113,6 +113,16 @@ GENERAL = [
     ("Shapes", "all extents but the batch are known when a layer is built; None for height or width is refused"),
     ("`dtype`", "float32 and float64; no half precision, no mixed precision policies, no quantization"),
     ("`Model`", "drawn by calling layers, or `Sequential`; a class of one's own with `call` cannot be differentiated"),
+    (
+        "Training loops",
+        "`compile` and `fit`; no `train_step` of one's own, no `Model.losses`, `Model.metrics`, `export`",
+    ),
+    ("`learning_rate`", "of an optimizer: a float, which is assigned to, or a schedule"),
+    ("Symbolic tensors", "`+`, `-`, `*` with tensors and numbers, `/` by numbers; else layers: no `ops` on them"),
+    (
+        "Modules left out",
+        "`applications`, `backend`, `mixed_precision`, `random`: no downloads, one back end, one type",
+    ),
     ("Layers of one's own", "`layers.PythonLayer`: `forward` and `backward` on NumPy arrays, for there is no autodiff"),
     ("Files", "safetensors; `.keras` and `.h5` are not read, weights are exchanged by `get_weights`, `set_weights`"),
     ("Devices", "one process, threads of one machine; no distribution strategies"),
