@@ -16,7 +16,7 @@ order at the end: the bits do not depend on the number of threads.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .depthwise_tiles cimport MOST_ROWS, meet_column, strip_t, taps_t
+from .depthwise_tiles cimport MOST_ROWS, load_pixels, meet_column, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
 from .select cimport load_lanes, store_lanes
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
@@ -117,21 +117,23 @@ cdef struct strip_place_t:
     Py_ssize_t width, pad                # columns of x, and those missing before the first that the strip meets
     Py_ssize_t pixel                     # floats from one pixel to the next, in both arrays
     const float* dout
-    Py_ssize_t columns, dout_row
+    Py_ssize_t columns, dout_row         # columns, or pairs of them,
+    bint odd                             # of which the last has but one
     Py_ssize_t lanes                     # channels, where there are less than a vector of them
     float* sums                          # of the taps and of dout
     bint with_bias
 
 
 cdef inline void gradient_strip(
-    const Py_ssize_t R, const Py_ssize_t S, const bint few, const strip_place_t* p
+    const Py_ssize_t R, const Py_ssize_t S, const bint pairs, const bint few, const strip_place_t* p
 ) noexcept nogil:
     """Add the products of a strip of dout and what it meets in x to the sums."""
     cdef:
         strip_t t
         taps_t k
         vf total = vf_load(p.sums + 9 * VL)
-        Py_ssize_t j, m, r, column, last = 2 // S
+        Py_ssize_t j, m, r, column, T = 2 if pairs else S, last = 2 // T
+        int side
     for m in range(9):
         k[m // 3][m % 3] = vf_load(p.sums + m * VL)
     for m in range(3):
@@ -140,55 +142,61 @@ cdef inline void gradient_strip(
     for j in range(-last, p.columns):
         for r in range(R):
             t[0][r] = t[1][r]
-            if S == 1:
+            if T == 1:
                 t[1][r] = t[2][r]
             t[last][r] = vf_zero()
         if j + last < p.columns:
+            side, column = p.odd and j + last == p.columns - 1, (j + last) * (1 + pairs) * p.pixel
             for r in range(R):
-                t[last][r] = load_lanes(p.dout + r * p.dout_row + (j + last) * p.pixel, few, p.lanes)
+                t[last][r] = load_pixels(p.dout + r * p.dout_row + column, side, pairs, few, p.lanes)
             if p.with_bias:
                 for r in range(R):
                     total = vf_add(total, t[last][r])
-        if S > 1:
-            column = j * S - p.pad + 1
-            if 0 <= column < p.width:
-                meet_column(1, R, S, p.rows, column * p.pixel, few, p.lanes, t, k)
-        column = j * S - p.pad + 2
-        if 0 <= column < p.width:
-            meet_column(2, R, S, p.rows, column * p.pixel, few, p.lanes, t, k)
+        column = j * T - p.pad + 1
+        if T > 1 and -pairs <= column < p.width:
+            side = -1 if column < 0 else column == p.width - 1
+            meet_column(1, R, S, pairs, p.rows, column * p.pixel, side, few, p.lanes, t, k)
+        column += 1
+        if -pairs <= column < p.width:
+            side = -1 if column < 0 else column == p.width - 1
+            meet_column(2, R, S, pairs, p.rows, column * p.pixel, side, few, p.lanes, t, k)
     for m in range(9):
         vf_store(p.sums + m * VL, k[m // 3][m % 3])
     vf_store(p.sums + 9 * VL, total)
 
 
-cdef inline void strips_of(Py_ssize_t R, const Py_ssize_t S, const bint few, const strip_place_t* p) noexcept nogil:
+cdef inline void strips_of(
+    Py_ssize_t R, const Py_ssize_t S, const bint pairs, const bint few, const strip_place_t* p
+) noexcept nogil:
     """Call the strip with a constant for its rows."""
     if R == 1:
-        gradient_strip(1, S, few, p)
+        gradient_strip(1, S, pairs, few, p)
     elif R == 2:
-        gradient_strip(2, S, few, p)
+        gradient_strip(2, S, pairs, few, p)
     elif R == 3:
-        gradient_strip(3, S, few, p)
+        gradient_strip(3, S, pairs, few, p)
     elif R == 4:
-        gradient_strip(4, S, few, p)
+        gradient_strip(4, S, pairs, few, p)
     elif S == 1 and R == 5 <= MOST_ROWS:
-        gradient_strip(5, S, few, p)
+        gradient_strip(5, S, pairs, few, p)
     elif S == 1 and R == 6 <= MOST_ROWS:
-        gradient_strip(6, S, few, p)
+        gradient_strip(6, S, pairs, few, p)
     elif S == 1 and R == 7 <= MOST_ROWS:
-        gradient_strip(7, S, few, p)
+        gradient_strip(7, S, pairs, few, p)
 
 
-cdef void add_strip(Py_ssize_t R, Py_ssize_t S, const strip_place_t* p) noexcept nogil:
+cdef void add_strip(Py_ssize_t R, Py_ssize_t S, bint pairs, const strip_place_t* p) noexcept nogil:
     """Call the strip with constants for what it is."""
-    if p.lanes == VL and S == 1:
-        strips_of(R, 1, False, p)
+    if pairs:
+        strips_of(R, 1, True, False, p)
+    elif p.lanes == VL and S == 1:
+        strips_of(R, 1, False, False, p)
     elif p.lanes == VL:
-        strips_of(R, 2, False, p)
+        strips_of(R, 2, False, False, p)
     elif S == 1:
-        strips_of(R, 1, True, p)
+        strips_of(R, 1, False, True, p)
     else:
-        strips_of(R, 2, True, p)
+        strips_of(R, 2, False, True, p)
 
 
 cdef class DepthwiseConv2DBackwardKernel(Step):
@@ -205,7 +213,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
         Py_ssize_t patch_h, patch_w                    # of a block's patch of x
         bint reducing
         # With 3 x 3 windows: strips of rows, divided into parts, and vectors of channels, into chunks.
-        bint strips_fit
+        bint strips_fit, pairs                         # pairs of pixels of half a vector of channels are a vector
         Py_ssize_t strips, vectors, chunks
 
     def __init__(self, Buffer x, Buffer dout, Buffer dkernel, Buffer dbias, window):
@@ -220,6 +228,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
         if self.strips_fit:
             self.strips = ceil_div(g.OH, min(<Py_ssize_t> MOST_ROWS, 7 // g.stride_h))
             self.vectors = ceil_div(g.OC, VL)
+            self.pairs = 2 * g.OC == VL and g.stride_h == 1 and g.OW > 1
             self.chunks = ceil_div(self.vectors, CHUNK)
             self.parts = min(g.N * self.strips, ceil_div(TASKS, self.chunks))
             self.workspace = self.parts * self.vectors * SUMS * sizeof(float)
@@ -267,7 +276,9 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             Py_ssize_t first = self.vectors * chunk // self.chunks, stop = self.vectors * (chunk + 1) // self.chunks
             float* sums = <float*> self.work + part * self.vectors * SUMS
             strip_place_t p
-        p.width, p.pad, p.pixel, p.columns, p.dout_row = g.IW, g.pad_left, C, g.OW, g.OW * C
+        p.width, p.pad, p.pixel, p.dout_row = g.IW, g.pad_left, C, g.OW * C
+        p.columns = ceil_div(g.OW, 1 + self.pairs)
+        p.odd = self.pairs and g.OW % 2 == 1
         p.lanes = min(C, <Py_ssize_t> VL)
         p.with_bias = self.dbias is not None
         memset(sums + first * SUMS, 0, (stop - first) * SUMS * sizeof(float))
@@ -284,7 +295,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
                     )
                 p.dout = <const float*> self.dout.data + (n * g.OH + oh) * g.OW * C + c
                 p.sums = sums + v * SUMS
-                add_strip(R, g.stride_h, &p)
+                add_strip(R, g.stride_h, self.pairs, &p)
 
     cdef void reduce_strips(self, Py_ssize_t v) noexcept nogil:
         """Add the parts' sums of a vector of channels, in order; the last vector is moved back to end with them."""
@@ -297,6 +308,8 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             for part in range(self.parts):
                 sums = <const float*> self.work + (part * self.vectors + v) * SUMS
                 total = vf_add(total, vf_load(sums + k * VL))
+                if self.pairs:
+                    total = vf_add(total, vf_load_first(sums + k * VL + VL // 2, VL // 2))
             if k < 9:
                 store_lanes(<float*> self.dkernel.data + k * self.g.OC + c, total, lanes < VL, lanes)
             elif self.dbias is not None:

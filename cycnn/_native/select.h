@@ -137,6 +137,31 @@ static inline void vi_store_bytes(uint8_t *p, vi a)
 
 #endif
 
+/* All lanes, or where side < 0 the second half of them, or where side > 0 the first; the others are zero and not read.
+   Masked loads would do, but next to them gcc keeps no arrays of accumulators in registers. */
+#if defined(__AVX512F__) && VL == 16
+typedef float vh __attribute__((vector_size(32), aligned(4), may_alias));
+#define HALVES(low, high) ((vf)_mm512_insertf32x8(_mm512_zextps256_ps512((__m256)(low)), (__m256)(high), 1))
+#elif defined(__AVX2__) && VL == 8
+typedef float vh __attribute__((vector_size(16), aligned(4), may_alias));
+#define HALVES(low, high) ((vf)_mm256_insertf128_ps(_mm256_zextps128_ps256((__m128)(low)), (__m128)(high), 1))
+#endif
+static inline vf vf_load_half(const float *p, int side)
+{
+#ifdef HALVES
+    if (side < 0) return HALVES((vh){0}, *(const vh *)(p + VL / 2));
+    if (side > 0) return HALVES(*(const vh *)p, (vh){0});
+#else
+    float lanes[VL] = {0};
+    int first = side < 0 ? VL / 2 : 0;
+    if (side) {
+        memcpy(lanes + first, p + first, VL / 2 * sizeof(float));
+        return vf_load(lanes);
+    }
+#endif
+    return vf_load(p);
+}
+
 /* The first n lanes alone. */
 static inline vi vi_load_first_bytes(const uint8_t *p, ptrdiff_t n)
 {

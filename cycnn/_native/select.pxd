@@ -8,6 +8,7 @@ cdef extern from "select.h" nogil:
     ctypedef int vi
     vf vf_clip(vf z, vf low, vf high) noexcept
     vf vf_gate(vf gradient, vf y, vf low, vf high) noexcept
+    vf vf_load_half(const float* p, int side) noexcept
     vi vi_set1(int a) noexcept
     vf vf_larger(vf a, vf b) noexcept
     bint vf_any_nan(vf a) noexcept
