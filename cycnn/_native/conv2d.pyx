@@ -17,14 +17,13 @@ that lie outside of the image are left out. To a 1x1 kernel all images are one r
 Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps; C and OC are the channels of one group.
 """
 
-from libc.math cimport INFINITY
 from libc.stdlib cimport calloc, free
 
 from cycnn._native.runtime cimport Buffer, Step
-from .activations cimport RELU, RELU6, activation_code
+from .activations cimport LINEAR, activation_code
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
-from .epilogue cimport fetch_row, finish_row
+from .epilogue cimport fetch_row, finish_row, fuse
 from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, check_scratch, copy_patch
@@ -194,13 +193,14 @@ cdef void correlate_block(
         Py_ssize_t rows = min(c.block_h, c.OH - oh), columns = min(c.block_w, c.OW - ow)
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + c.span_h, width = (columns - 1) * c.stride_w + c.span_w
-        Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, f, i, place, channels, oc
+        Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, f, i, place, channels, taps
+        Py_ssize_t oc
         Py_ssize_t* starts = <Py_ssize_t*> (patch + c.patch)
         const Phase* phase
         const float* source
         float panel_bias[PANEL]
         Epilogue epilogue
-        bint no_sum
+        bint gates, rest
     if rows <= 0 or columns <= 0:
         return
     source = x + n * c.SH * c.SW * source_pixel + g * c.C
@@ -213,9 +213,7 @@ cdef void correlate_block(
         source_row = width * pixel
     for f in range(c.count):
         starts += list_runs(c, &c.phases[f], source_row, pixel, starts)
-    epilogue.bias = panel_bias
-    epilogue.clamps = y == residual == NULL and (activation == RELU or activation == RELU6)
-    epilogue.low, epilogue.high = 0, 6 if activation == RELU6 else INFINITY
+    epilogue.bias, epilogue.out = panel_bias, out
     for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
         oc = g * c.OC + p * PANEL  # of all groups
@@ -228,17 +226,20 @@ cdef void correlate_block(
                 i = min(columns, phase.OW - ow)
                 if oh + r < phase.OH and i > 0:
                     place = phase.out_start + n * c.out_image + (oh + r) * c.out_row + ow * c.out_pixel + oc
-                    no_sum = y != NULL and residual == NULL and phase.KH * phase.KW == 0  # zero, whatever y is
-                    if not no_sum:
-                        fetch_row(y + place if y != NULL else NULL, i, c.out_pixel, channels)
+                    taps = phase.KH * phase.KW
+                    gates = y != NULL and (taps > 0 or residual != NULL)  # else the gradient is zero, whatever y is
+                    rest = fuse(
+                        &epilogue, activation if y == NULL or gates else LINEAR, residual, y if gates else NULL, taps,
+                        channels)
+                    fetch_row(y + place if gates else NULL, i, c.out_pixel, channels)
                     fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
                     correlate_row(
                         c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
                         + (c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
                         (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
-                        + (g * c.panels + p) * phase.KH * phase.KW * c.C * PANEL, &epilogue, out + place, i, channels,
+                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels,
                     )
-                    if not (epilogue.clamps or no_sum):
+                    if rest:
                         finish_row(
                             activation, residual + place if residual != NULL else NULL,
                             y + place if y != NULL else NULL, out + place, i, c.out_pixel, channels,

@@ -97,7 +97,8 @@ cdef class ScatterInput(Step):
             Taps taps
             Epilogue epilogue
         memset(no_bias, 0, sizeof(no_bias))
-        epilogue.bias, epilogue.clamps = no_bias, False
+        memset(&epilogue, 0, sizeof(epilogue))
+        epilogue.bias = no_bias
         real_taps(top, self.OH, phase.taps, phase.dilation, &first, &stop)
         if stop <= first:
             first = stop = 0

@@ -1,8 +1,10 @@
-"""What is done to a row of pixels of a convolution once it is stored, while it is in the cache, float32.
+"""What is done to the sums of a convolution, float32.
 
     out = act(out + residual)    or, with the output y of the layer before,    out = (out + residual) act'(y)
 
-Rectifiers, which most networks have, take one loop over vectors; other activations follow in loops of their own.
+Rectifiers, which most networks have, are applied in the registers of a tile if its vectors are full and it has several
+taps: with one, tile after tile would wait for what it reads here. Else a row of pixels is finished once it is stored,
+while it is in the cache: rectifiers take one loop over vectors, other activations follow in loops of their own.
 """
 
 from libc.math cimport INFINITY, NAN
@@ -10,6 +12,7 @@ from libc.math cimport INFINITY, NAN
 from .activations cimport LINEAR, RELU, RELU6, activate, chain_activation
 from .fetch cimport fetch
 from .simd cimport VL, vf, vf_add, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
+from .tiles cimport Epilogue
 
 cdef extern from "select.h" nogil:
     vf vf_clip(vf z, vf low, vf high) noexcept
@@ -22,6 +25,21 @@ cdef inline void fetch_row(const float* a, Py_ssize_t pixels, Py_ssize_t pixel, 
     if a != NULL:
         for i in range(pixels):
             fetch(a + i * pixel, channels)
+
+
+cdef inline bint fuse(
+    Epilogue* epilogue, int activation, const float* residual, const float* y, Py_ssize_t taps, Py_ssize_t channels
+) noexcept nogil:
+    """Let tiles of so many taps and channels do what they can; return whether finish_row has to do the rest."""
+    cdef:
+        bint rectifies = activation == RELU or activation == RELU6
+        bint all = (rectifies or activation == LINEAR) and channels % VL == 0 and taps != 1
+    epilogue.residual = residual if all else NULL
+    epilogue.y = y if all and rectifies else NULL
+    epilogue.clamps = rectifies and y == NULL and (all or residual == NULL)
+    epilogue.low = 0
+    epilogue.high = 6 if activation == RELU6 else (INFINITY if y == NULL else NAN)  # nothing is at least NaN
+    return not (all or epilogue.clamps)
 
 
 cdef inline vf finish_vector(
@@ -69,7 +87,7 @@ cdef inline void finish_row(
     cdef:
         Py_ssize_t i
         bint rectifies = activation == RELU or activation == RELU6
-        float most = 6 if activation == RELU6 else (INFINITY if y == NULL else NAN)  # nothing is at least NaN
+        float most = 6 if activation == RELU6 else (INFINITY if y == NULL else NAN)
     if pixel == channels:  # nothing between the pixels: one long row
         pixels, pixel, channels = 1, pixels * channels, pixels * channels
     if rectifies and y != NULL and residual != NULL:

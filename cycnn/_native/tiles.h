@@ -46,7 +46,7 @@ static inline vf vf_clamp(vf a, vf low, vf high)
 
 typedef vf sums_t[36]; /* the accumulators of a tile of any kind, row after row */
 
-/* What is done to a tile of `rows` x `vectors` accumulators, both constants. gcc unrolls these loops before it looks for
+/* What is done to a tile of `rows` x `vectors` accumulators, both constants. gcc unrolls such loops before it looks for
    variables to keep in registers only when told to; a tile would begin and end in memory otherwise. */
 #if defined(__GNUC__)
 #define UNROLL _Pragma("GCC unroll 24")
@@ -115,10 +115,33 @@ UNROLL
 }
 
 /* acc[i] += more[i] */
-static ALWAYS_INLINE void add_tile(ptrdiff_t size, vf *acc, const vf *more)
+static ALWAYS_INLINE void add_sums(ptrdiff_t size, vf *acc, const vf *more)
 {
 UNROLL
     for (int i = 0; i < size; i++) acc[i] = vf_add(acc[i], more[i]);
+}
+
+/* acc[r][v] += more[r][v] of an array whose rows are so many floats apart; whole vectors. */
+static ALWAYS_INLINE void add_residual(ptrdiff_t rows, ptrdiff_t vectors, vf *acc, const float *more, ptrdiff_t row)
+{
+UNROLL
+    for (int r = 0; r < rows; r++) {
+UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[r * vectors + v] = vf_add(acc[r * vectors + v], vf_load(more + r * row + v * VL));
+    }
+}
+
+/* acc[r][v] = 0 where y[r][v] is not between low and high; whole vectors. */
+static ALWAYS_INLINE void gate_tile(
+    ptrdiff_t rows, ptrdiff_t vectors, vf *acc, const float *y, ptrdiff_t row, vf low, vf high)
+{
+UNROLL
+    for (int r = 0; r < rows; r++) {
+UNROLL
+        for (int v = 0; v < vectors; v++)
+            acc[r * vectors + v] = vf_gate(acc[r * vectors + v], vf_load(y + r * row + v * VL), low, high);
+    }
 }
 
 static ALWAYS_INLINE void clamp_tile(ptrdiff_t size, vf *acc, vf low, vf high)

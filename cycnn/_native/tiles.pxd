@@ -25,7 +25,11 @@ cdef extern from "tiles.h" nogil:
     void add_tap(
         Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* x, Py_ssize_t step, const float* b
     ) noexcept
-    void add_tile(Py_ssize_t size, vf* acc, const vf* more) noexcept
+    void add_sums(Py_ssize_t size, vf* acc, const vf* more) noexcept
+    void add_residual(Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* more, Py_ssize_t row) noexcept
+    void gate_tile(
+        Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* y, Py_ssize_t row, vf low, vf high
+    ) noexcept
     void clamp_tile(Py_ssize_t size, vf* acc, vf low, vf high) noexcept
     void slide_over(
         Py_ssize_t rows, Py_ssize_t columns, vf* acc, const float* x, Py_ssize_t pixel, const vf* b
@@ -37,9 +41,12 @@ cdef struct Taps:
     Py_ssize_t* starts
 
 cdef struct Epilogue:
-    # What is done to sums before they are stored.
-    const float* bias  # whole vectors of it
-    bint clamps        # to low..high
+    # What is done to sums before they are stored. `residual` and `y` need whole vectors.
+    const float* bias      # whole vectors of it
+    const float* out       # where the output starts that the following belong to
+    const float* residual  # to add, or NULL
+    const float* y         # zeros where it is not between low and high, or NULL
+    bint clamps            # to low..high
     float low, high
 
 cdef struct Pixels:
@@ -51,6 +58,19 @@ cdef struct Pixels:
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
+
+
+cdef inline void finish_tile(
+    Py_ssize_t rows, const Py_ssize_t vectors, vf* acc, const Epilogue* epilogue, const float* out, Py_ssize_t pixel,
+) noexcept nogil:
+    """Apply the epilogue, but for the bias."""
+    cdef Py_ssize_t place = out - epilogue.out
+    if epilogue.residual != NULL:
+        add_residual(rows, vectors, acc, epilogue.residual + place, pixel)
+    if epilogue.y != NULL:
+        gate_tile(rows, vectors, acc, epilogue.y + place, pixel, vf_set1(epilogue.low), vf_set1(epilogue.high))
+    if epilogue.clamps:
+        clamp_tile(rows * vectors, acc, vf_set1(epilogue.low), vf_set1(epilogue.high))
 
 
 cdef inline int check_scratch(double height, double width, double channels) except -1:
@@ -95,9 +115,8 @@ cdef inline void correlation_tile(
                 add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
                 panel += vectors * VL
     for k in range(1, sums):
-        add_tile(size, acc, acc + k * size)
-    if epilogue.clamps:
-        clamp_tile(size, acc, vf_set1(epilogue.low), vf_set1(epilogue.high))
+        add_sums(size, acc, acc + k * size)
+    finish_tile(rows, vectors, acc, epilogue, out, out_pixel)
     store_tile(rows, vectors, acc, out, out_pixel, channels)
 
 
@@ -123,8 +142,7 @@ cdef inline void sliding_tile(
             slide_over(rows, KW, acc, x + c, pixel, b)
         x += row
         panel += KW * C * VL
-    if epilogue.clamps:
-        clamp_tile(rows, acc, vf_set1(epilogue.low), vf_set1(epilogue.high))
+    finish_tile(rows, 1, acc, epilogue, out, out_pixel)
     store_tile(rows, 1, acc, out, out_pixel, channels)
 
 
