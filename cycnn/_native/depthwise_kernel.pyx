@@ -16,7 +16,7 @@ order at the end: the bits do not depend on the number of threads.
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
-from .depthwise_tiles cimport MOST_ROWS, load_pixels, meet_column, strip_t, taps_t
+from .depthwise_tiles cimport MOST_ROWS, STRIDED_ROWS, load_pixels, meet_column, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
 from .select cimport load_lanes, store_lanes
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
@@ -173,9 +173,9 @@ cdef inline void strips_of(
         gradient_strip(1, S, pairs, few, p)
     elif R == 2:
         gradient_strip(2, S, pairs, few, p)
-    elif R == 3:
+    elif R == 3 <= (MOST_ROWS if S == 1 else STRIDED_ROWS):
         gradient_strip(3, S, pairs, few, p)
-    elif R == 4:
+    elif S == 1 and R == 4 <= MOST_ROWS:
         gradient_strip(4, S, pairs, few, p)
     elif S == 1 and R == 5 <= MOST_ROWS:
         gradient_strip(5, S, pairs, few, p)
@@ -226,7 +226,7 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             and g.stride_h == g.stride_w and g.stride_h <= 2 and g.N * g.OH * g.OW > 0
         )
         if self.strips_fit:
-            self.strips = ceil_div(g.OH, min(<Py_ssize_t> MOST_ROWS, 7 // g.stride_h))
+            self.strips = ceil_div(g.OH, MOST_ROWS if g.stride_h == 1 else STRIDED_ROWS)
             self.vectors = ceil_div(g.OC, VL)
             self.pairs = 2 * g.OC == VL and g.stride_h == 1 and g.OW > 1
             self.chunks = ceil_div(self.vectors, CHUNK)

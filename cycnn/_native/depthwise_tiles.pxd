@@ -22,14 +22,15 @@ cdef extern from *:
     """
     #define TILE_W 4
     #define TILE_H (TILE_ROWS > 6 ? 4 : 2)     /* 4 x 4 pixels and 9 taps in 32 registers, or 2 x 4 pixels in 16 */
-    #define MOST_ROWS (TILE_ROWS > 6 ? 7 : 4)  /* 3 x 7 pixels and 9 taps in 32 registers, or 3 x 4 pixels in 16 */
+    #define MOST_ROWS (TILE_ROWS > 6 ? 7 : 2)  /* 3 x 7 pixels and 9 taps in 32 registers, or 3 x 2 pixels in 16 */
+    #define STRIDED_ROWS 3                     /* where S = 2: 2 x 3 pixels, which meet 7 rows */
     #if defined(__GNUC__)
     #define prefetch(p) __builtin_prefetch(p, 0, 2)
     #else
     #define prefetch(p) ((void)(p))
     #endif
     """
-    const Py_ssize_t TILE_H, TILE_W, MOST_ROWS
+    const Py_ssize_t TILE_H, TILE_W, MOST_ROWS, STRIDED_ROWS
     void prefetch(const float* p) noexcept nogil
 
 ctypedef vf taps_t[3][3]
