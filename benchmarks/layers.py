@@ -205,7 +205,7 @@ def main(command: list[str] | None = None) -> None:
     for isa in arguments.isa:
         print(", ".join(f"{key} {value}" for key, value in facts(isa, arguments.threads).items()))
         rate = bandwidth()
-        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds, share of the FMA peak, b: and of the bandwidth, which bounds more")
+        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds, share of the FMA peak, and of the bandwidth where it bounds: b")
         print("W is Winograd, * what is chosen")
         print(f"{'layer, batch x height x width':34}" + "".join(f"{name:44}" for name in PASSES).rstrip())
         for case in cases(arguments.networks):

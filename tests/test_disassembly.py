@@ -163,6 +163,14 @@ def test_no_vector_leaves_its_register_in_the_loops_of_tiles(level, family):
     assert [spill for loop in found for spill in loop.spills] == []
 
 
+@pytest.mark.parametrize("level", [level for level in LEVELS if level != "v2"])
+def test_tiles_begin_and_end_in_registers(level):
+    # SSE2 reads and writes the first lanes of a vector through the stack.
+    vector = rf"%{REGISTERS[level]}\d+"
+    on_stack = users_of(rf"{vector}.*\(%rsp|\(%rsp.*{vector}", extension("gradient_tiles", level))
+    assert len(on_stack) < LARGEST[level]
+
+
 @pytest.mark.parametrize(("level", "family"), TILED)
 def test_the_largest_tile_is_there(level, family):
     assert LARGEST[level] in {loop.multiply_adds(REGISTERS[level]) for loop in tiles(level, family)}
