@@ -19,6 +19,7 @@ import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -30,12 +31,12 @@ SHARED = {"cpu": [], "threads": ["pool.c"], "runtime": []}
 # Compiled once per instruction set.
 FAMILIES = [file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not in SHARED]
 
-# Compiled for v3 and not again for v4.
-NARROW = runpy.run_path(str(NATIVE / "levels.py"))["NARROW"]
+# Which of them are compiled for fewer instruction sets.
+LEVELS = runpy.run_path(str(NATIVE / "levels.py"))
 
-# Processors that stop at v2 are from before 2013: what unrolling and peeling gives them, but for the loops of register
-# tiles, is not worth a quarter of a megabyte.
-SMALLER = {"v2": ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]}
+# Processors that stop at v2 are from before 2013, and what waits for memory gains nothing: what unrolling and peeling give
+# these, but for register tiles and the peak that they are compared with, is not worth a quarter of a megabyte.
+SMALLER = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
 X86_LEVELS = {
     "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],
     "v3": ["-mavx2", "-mfma", "-mpopcnt"],
@@ -160,6 +161,7 @@ def extensions():
         "auto_pickle": False,  # a copy of an address is no copy
         "linetrace": TRACE,
     }
+    Options.docstrings = False  # they are read in the sources; in all modules they would take a tenth of a megabyte
     options = {
         "compiler_directives": directives,
         "build_dir": "build/cython",
@@ -171,14 +173,16 @@ def extensions():
         for name, more in SHARED.items()
     ]
     built = cythonize(shared, **options)
-    for isa, flags in instruction_sets().items():
+    sets = instruction_sets()
+    lowest = max(sets, key=LEVELS["LEVELS"].index)
+    for isa, flags in sets.items():
         root = stage(isa)
         kernels = []
         for family in FAMILIES:
-            if isa != "v4" or family not in NARROW:
+            if LEVELS["level_of"](family, isa, lowest) == isa:
                 source = root / NATIVE / isa / f"{family}.pyx"
-                tiled = "from .simd cimport" in source.read_text(encoding="utf-8")
-                more = [] if tiled else SMALLER.get(isa, [])
+                tiled = "tiles cimport" in source.read_text(encoding="utf-8") or family == "peak"
+                more = SMALLER if not tiled and (isa == "v2" or family in LEVELS["NARROW"]) else []
                 kernels.append(extension(f"cycnn._native.{isa}.{family}", [source], [*flags, *more]))
         built += cythonize(kernels, include_path=[str(root)], **options)
     return built

@@ -9,7 +9,7 @@ Once for the process:
 `threads`         the thread pool (`pool.c`)
 `cpu`             which instruction sets may run here
 
-Once per instruction set (those of `levels.NARROW` not for v4), as `cycnn._native.<instruction set>.<family>`:
+Once per instruction set, as `cycnn._native.<instruction set>.<family>`; `levels.py` says which are built for fewer:
 
 `conv2d`          convolution by register tiles, float32: forward and gradient to the input
 `conv2d_scatter`  its gradient to an input of few channels
@@ -147,7 +147,8 @@ def kernels(dtype: str = "float32", isa: str = isa, plain: bool = False) -> Simp
         Use the plain loops for float32 too, as the tests do.
     """
     families = PLAIN_FAMILIES if plain or dtype == "float64" else FAMILIES
-    modules = [importlib.import_module(f"cycnn._native.{level_of(family, isa)}.{family}") for family in families]
+    levels = [level_of(family, isa, built[-1]) for family in families]
+    modules = [importlib.import_module(f"cycnn._native.{level}.{family}") for level, family in zip(levels, families)]
     return SimpleNamespace(
         **{
             name: value
