@@ -34,8 +34,8 @@ FAMILIES = [file.stem for file in sorted(NATIVE.glob("*.pyx")) if file.stem not 
 # Which of them are compiled for fewer instruction sets.
 LEVELS = runpy.run_path(str(NATIVE / "levels.py"))
 
-# Processors that stop at v2 are from before 2013, and what waits for memory gains nothing: what unrolling and peeling give
-# these, but for register tiles and the peak that they are compared with, is not worth a quarter of a megabyte.
+# Processors that stop at v2 are from before 2013, and what waits for memory gains nothing: what unrolling and peeling
+# give these, but for register tiles and the peak that they are compared with, is not worth a quarter of a megabyte.
 SMALLER = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
 X86_LEVELS = {
     "v2": ["-mssse3", "-msse4.2", "-mpopcnt"],

@@ -205,7 +205,9 @@ def main(command: list[str] | None = None) -> None:
     for isa in arguments.isa:
         print(", ".join(f"{key} {value}" for key, value in facts(isa, arguments.threads).items()))
         rate = bandwidth()
-        print(f"copies {rate / 1e9:.1f} GB/s; milliseconds, share of the FMA peak, and of the bandwidth where it bounds: b")
+        print(
+            f"copies {rate / 1e9:.1f} GB/s; milliseconds and share of the FMA peak; b: of the bandwidth, which bounds"
+        )
         print("W is Winograd, * what is chosen")
         print(f"{'layer, batch x height x width':34}" + "".join(f"{name:44}" for name in PASSES).rstrip())
         for case in cases(arguments.networks):

@@ -148,7 +148,10 @@ def kernels(dtype: str = "float32", isa: str = isa, plain: bool = False) -> Simp
     """
     families = PLAIN_FAMILIES if plain or dtype == "float64" else FAMILIES
     levels = [level_of(family, isa, built[-1]) for family in families]
-    modules = [importlib.import_module(f"cycnn._native.{level}.{family}") for level, family in zip(levels, families)]
+    modules = [
+        importlib.import_module(f"cycnn._native.{level}.{family}")
+        for level, family in zip(levels, families, strict=True)
+    ]
     return SimpleNamespace(
         **{
             name: value
