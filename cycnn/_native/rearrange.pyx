@@ -106,12 +106,13 @@ cdef void _sum(const sum_t* s, const real_t* x, real_t* out, Py_ssize_t unit, re
         Py_ssize_t start = unit % s.pieces * PIECE, n = min(<Py_ssize_t> PIECE, s.length - start), t, i
         place_t kept, term
     seek(&s.kept, s.kept.axes, unit // s.pieces, &kept)
-    seek(&s.summed, s.summed.axes, 0, &term)
     x += kept.x + start * s.x_stride
     out += kept.out + start * s.out_stride
     if s.terms == 0:
         for i in range(n):
             out[i * s.out_stride] = 0
+        return
+    seek(&s.summed, s.summed.axes, 0, &term)
     for t in range(s.terms):
         _add_term(s, x + term.x, part, n, t % PART == 0)
         if t % PART == PART - 1 or t == s.terms - 1:
