@@ -22,6 +22,7 @@
 /* Nanoseconds for which threads that have run programs at once are expected to do so again. */
 #define CROWDED 1000000
 #define SCRATCH_ALIGNMENT 4096
+#define CACHE_LINE 64
 
 /* The state of the current run in one word: its number, whether workers may still join, how many have. */
 #define OPEN ((uint64_t)1 << 15)
@@ -29,21 +30,23 @@
 #define RUN_ONE ((uint64_t)1 << 16)
 #define RUN_OF(state) ((state) / RUN_ONE)
 
+/* One thread of a run and the tasks that it begins with, in a line of the cache that is mostly its own. */
+typedef struct { _Alignas(CACHE_LINE) _Atomic ptrdiff_t next; ptrdiff_t end; thread_t thread; } member_t;
+
 static struct {
     lock_t owner; /* held by the thread whose run the workers serve, and while resizing */
     lock_t asleep; /* protects the two conditions */
     lock_t copying; /* held by the thread that makes a copy of a parameter */
     condition_t wake, finished;
     _Atomic uint64_t state;
-    _Atomic ptrdiff_t next;
     _Atomic int sleepers, waiting, stop;
     task_t task;
     void *context;
-    ptrdiff_t count;
     _Atomic int cpu; /* where the last run was called */
     size_t scratch_bytes;
-    thread_t *workers;
+    member_t *members; /* the caller, and the workers; NULL before these are started */
     int started;
+    _Atomic int numbered; /* workers that have taken their number, from 1 */
     _Atomic int wanted, helpers; /* workers, and those that may join the run */
     _Atomic int callers, crowd; /* threads that run programs, and how many others have done so lately */
     _Atomic int64_t crowded; /* until when these are expected again, or 0 */
@@ -122,8 +125,8 @@ static void reset_after_fork(void)
     pool.state = 0;
     pool.sleepers = pool.waiting = pool.stop = pool.callers = 0;
     pool.crowded = 0;
-    pool.workers = NULL;
-    pool.started = 0;
+    pool.members = NULL;
+    pool.started = pool.numbered = 0;
     self.inside = 0;
 }
 
@@ -165,18 +168,34 @@ void pool_end_copy(unsigned long long *made, unsigned long long version)
     unlock(&pool.copying);
 }
 
-static void run_tasks(void)
+/* The number-th thread always begins with the same part of the tasks, for what it has computed in the run before is
+   still in its cache, which another core may be far from; then it takes what the others have not begun. */
+static void divide(ptrdiff_t count)
 {
-    ptrdiff_t i;
-    while ((i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed)) < pool.count)
-        pool.task(pool.context, i, self.data);
+    ptrdiff_t begin = 0, threads = pool.started + 1;
+    for (ptrdiff_t i = 0; i < threads; i++) {
+        atomic_store_explicit(&pool.members[i].next, begin, memory_order_relaxed);
+        begin = pool.members[i].end = begin + count / threads + (i < count % threads);
+    }
+}
+
+static void run_tasks(int number)
+{
+    for (int i = number; i <= pool.started + number; i++) {
+        member_t *member = &pool.members[i % (pool.started + 1)];
+        ptrdiff_t task = atomic_load_explicit(&member->next, memory_order_relaxed);
+        while (task < member->end) {
+            task = atomic_fetch_add_explicit(&member->next, 1, memory_order_relaxed);
+            if (task < member->end) pool.task(pool.context, task, self.data);
+        }
+    }
 }
 
 /* Join the run in `state`, if it is new to this worker and open; returns whether it was served. */
-static int serve(uint64_t state)
+static int serve(uint64_t state, int number)
 {
     if (!atomic_compare_exchange_strong(&pool.state, &state, state + 1)) return 0;
-    if (pool_reserve(pool.scratch_bytes)) run_tasks();
+    if (pool_reserve(pool.scratch_bytes)) run_tasks(number);
     state = atomic_fetch_sub(&pool.state, 1) - 1;
     if (!(state & (OPEN | ACTIVE)) && atomic_load(&pool.waiting)) {
         lock(&pool.asleep);
@@ -247,13 +266,14 @@ static void sleep_for_run(uint64_t seen)
 THREAD_FUNCTION(work)
 {
     uint64_t seen = 0, state;
+    int number = atomic_fetch_add(&pool.numbered, 1) + 1;
     (void)unused;
     pool_flush_denormals();
     self.inside = 1;
     while (!atomic_load(&pool.stop)) {
         state = atomic_load(&pool.state);
         if (is_new(state, seen)) {
-            if (is_full(state) || serve(state)) seen = RUN_OF(state);
+            if (is_full(state) || serve(state, number)) seen = RUN_OF(state);
         } else if (!spin_for_run(seen)) {
             sleep_for_run(seen);
         }
@@ -268,21 +288,22 @@ static void wake_all(void)
     unlock(&pool.asleep);
 }
 
-/* Called with `owner` held. Fewer workers than wanted is no error: the caller does what they leave. */
+/* Called with `owner` held. Fewer workers than wanted is no error: the others do what they leave. */
 static void start_workers(void)
 {
-    if (!(pool.workers = calloc((size_t)pool.wanted, sizeof(thread_t)))) return;
-    while (pool.started < pool.wanted && start_thread(&pool.workers[pool.started], work)) pool.started++;
+    pool.members = allocate_aligned(CACHE_LINE, ((size_t)pool.wanted + 1) * sizeof(member_t));
+    while (pool.members && pool.started < pool.wanted && start_thread(&pool.members[pool.started + 1].thread, work))
+        pool.started++;
 }
 
 static void stop_workers(void)
 {
     atomic_store(&pool.stop, 1);
     wake_all();
-    for (int i = 0; i < pool.started; i++) join_thread(pool.workers[i]);
-    free(pool.workers);
-    pool.workers = NULL;
-    pool.started = 0;
+    for (int i = 1; i <= pool.started; i++) join_thread(pool.members[i].thread);
+    free_aligned(pool.members);
+    pool.members = NULL;
+    pool.started = pool.numbered = 0;
     atomic_store(&pool.stop, 0);
 }
 
@@ -334,29 +355,39 @@ static void wait_for_workers(void)
     unlock(&pool.asleep);
 }
 
+static void run_alone(task_t task, void *context, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i++) task(context, i, self.data);
+}
+
+static void run_together(task_t task, void *context, ptrdiff_t count, int helpers)
+{
+    self.inside = 1;
+    pool.task = task;
+    pool.context = context;
+    divide(count);
+    atomic_store(&pool.cpu, sched_getcpu());
+    pool.scratch_bytes = self.bytes;
+    atomic_store(&pool.helpers, helpers);
+    atomic_store(&pool.state, (RUN_OF(atomic_load(&pool.state)) + 1) * RUN_ONE | OPEN);
+    if (atomic_load(&pool.sleepers)) wake_all();
+    run_tasks(0);
+    atomic_fetch_and(&pool.state, ~OPEN);
+    wait_for_workers();
+    self.inside = 0;
+}
+
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
 {
     /* Small work, a run inside a run, and a run beside another thread's run stay on this thread. */
     int helpers = 0;
     if (count > 1 && cost >= SMALL_WORK && !self.inside) helpers = pool.wanted - other_callers();
     if (helpers < 1 || !try_lock(&pool.owner)) {
-        for (ptrdiff_t i = 0; i < count; i++) task(context, i, self.data);
+        run_alone(task, context, count);
         return;
     }
-    if (!pool.workers) start_workers();
-    self.inside = 1;
-    pool.task = task;
-    pool.context = context;
-    pool.count = count;
-    atomic_store(&pool.cpu, sched_getcpu());
-    pool.scratch_bytes = self.bytes;
-    atomic_store(&pool.helpers, helpers);
-    atomic_store(&pool.next, 0);
-    atomic_store(&pool.state, (RUN_OF(atomic_load(&pool.state)) + 1) * RUN_ONE | OPEN);
-    if (atomic_load(&pool.sleepers)) wake_all();
-    run_tasks();
-    atomic_fetch_and(&pool.state, ~OPEN);
-    wait_for_workers();
-    self.inside = 0;
+    if (!pool.members) start_workers();
+    if (pool.members) run_together(task, context, count, helpers);
+    else run_alone(task, context, count);
     unlock(&pool.owner);
 }

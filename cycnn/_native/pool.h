@@ -1,9 +1,10 @@
 /* The thread pool: one per process, started when first needed, safe to fork.
 
    pool_run(task, context, count) runs task(context, i, scratch) for every i in 0..count-1 and returns
-   when all are done. Workers claim tasks one by one from a shared counter; the caller claims too, and
-   waits only for workers that have joined, so that a worker which the operating system has not woken
-   yet costs nothing. What a task computes must not depend on who runs it. */
+   when all are done. Every thread, the caller among them, begins with its own part of the tasks, the same in every
+   run, and then claims what the others have not begun; the caller waits only for workers that have joined, so that a
+   worker which the operating system has not woken yet costs nothing. What a task computes must not depend on who
+   runs it. */
 
 #ifndef CYCNN_POOL_H
 #define CYCNN_POOL_H
