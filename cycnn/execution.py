@@ -5,6 +5,7 @@ Everything is checked before anything is done, so that a call that fails leaves 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from .interrupts import AtomicStep
 from .layers.base import Layer
 from .meter import Meter, Objective
 from .program.learning import NotFinite
+from .program.lowered import lower, predict
 from .programs import Programs, piece
 from .randomness import default_rng
 from .shapes import Shape
@@ -149,18 +151,15 @@ class Execution:
         for i, batch in enumerate(source.batches()):
             events.notify("on_predict_batch_begin", i, {})
             size = len(batch.x[0])
-            lowered = self._claim(batch)
-            try:
+            with self._claim(batch) as programs:
                 if whole is None and rows is not None:
-                    whole = [np.empty((rows, *output.shape[1:]), output.dtype) for output in lowered.outputs]
+                    whole = programs[0].blank_outputs(rows)
                 if whole is None:
-                    part = [np.empty((size, *output.shape[1:]), output.dtype) for output in lowered.outputs]
+                    part = programs[0].blank_outputs(size)
                     parts.append(part)
                 else:
                     part = [output[at : at + size] for output in whole]
-                lowered.predict(batch.x, part)
-            finally:
-                lowered.lock.release()
+                predict(programs, batch.x, part)
             at += size
             events.notify("on_predict_batch_end", i, {"outputs": part[0] if len(part) == 1 else part})
         events.notify("on_predict_end", {})
@@ -220,10 +219,14 @@ class Execution:
         key = self._key(mode, batch)
         return self._programs.get(key, lambda: self._lower(*key[:4]))
 
-    def _claim(self, batch: Batch) -> Lowered:
-        """Return a program that predicts such batches; its lock is held, and the caller releases it."""
+    def _claim(self, batch: Batch) -> contextlib.AbstractContextManager[list[Lowered]]:
+        """Give the caller programs that predict such batches and that no other thread runs meanwhile."""
         key = self._key("predict", batch)
-        return self._programs.claim(key, lambda: self._lower(*key[:4]))
+
+        def lower_one(first: Lowered | None) -> Lowered:
+            return self._lower(*key[:4]) if first is None else self._lower_as_it_is("predict", first.rows, key[2])
+
+        return self._programs.claim(key, key[1], lower_one)
 
     def _key(self, mode: str, batch: Batch) -> tuple[Any, ...]:
         """Return all that a program depends on."""
@@ -234,15 +237,16 @@ class Execution:
         return (mode, len(batch.x[0]), dtypes, weighted, trainable, self.guarded, config.winograd, os.getpid())
 
     def _lower(self, mode: str, batch_size: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
-        from .program import lower
-
+        """Return a program for batches, or for pieces of them where predictions are to come in pieces."""
         if mode == "train":
             assert self.optimizer is not None
             self.optimizer.build(self.trainable_variables)
-        model = cast("Model", self)
-        lowered = lower(model, batch_size, mode, input_dtypes, [weighted] * len(self.objectives))
+        lowered = self._lower_as_it_is(mode, batch_size, input_dtypes, weighted)
         rows = piece(lowered) if mode == "predict" else batch_size
-        return lowered if rows == batch_size else lower(model, rows, mode, input_dtypes)
+        return lowered if rows == batch_size else self._lower_as_it_is(mode, rows, input_dtypes)
+
+    def _lower_as_it_is(self, mode: str, rows: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
+        return lower(cast("Model", self), rows, mode, input_dtypes, [weighted] * len(self.objectives))
 
     def _new_programs(self) -> None:
         """Share no program with the model that this one was copied from."""

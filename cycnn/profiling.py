@@ -12,6 +12,7 @@ import numpy as np
 
 from . import _native, validation
 from ._native import Program, Step
+from .programs import lanes
 from .summary import table
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Profile(NamedTuple):
 def profile(model: Model, batch_size: int = 32, mode: str = "predict") -> Profile:
     """Time every step of the program that a model runs for a batch, or for a piece of it where it predicts in pieces.
 
-    The steps run in their order, as they always do, on random data; of `ROUNDS` runs the median counts. A copy of the
-    model is trained, so the model stays as it is.
+    The steps run in their order, as they always do, on random data; of `ROUNDS` runs the median counts. Where threads
+    predict pieces each for itself, one of them is looked at. A copy is trained, so the model stays as it is.
 
     Parameters
     ----------
@@ -97,26 +98,31 @@ def profile(model: Model, batch_size: int = 32, mode: str = "predict") -> Profil
     rng = np.random.default_rng(0)
     x = [rng.random((lowered.rows, *shape[1:])).astype(model.dtype) for shape in model.input_shapes]
     lowered.run(x, lowered.blank_targets())
+    threads = 1 if lanes(lowered, batch_size) > 1 else _native.get_num_threads()
     steps = [
         Timed("" if maker is None else maker.layer_name, _name(step), seconds, _operations(step, maker))
-        for step, maker, seconds in zip(lowered.steps, lowered.makers, _seconds(lowered), strict=True)
+        for step, maker, seconds in zip(lowered.steps, lowered.makers, _seconds(lowered, threads), strict=True)
     ]
-    threads = _native.get_num_threads()
     pieces = f", one piece of {lowered.rows}" if lowered.rows < batch_size else ""
     title = f"{model.name}: {mode}, batch of {batch_size}{pieces}, {_native.isa}, {threads} thread{'s' * (threads > 1)}"
     return Profile(steps, _peak() * threads, title)
 
 
-def _seconds(lowered: Lowered) -> list[float]:
-    """Return the median seconds of every step."""
+def _seconds(lowered: Lowered, threads: int) -> list[float]:
+    """Return the median seconds of every step on so many threads."""
     calls = [Program([step]).run if isinstance(step, Step) else step for step in lowered.steps]
     rounds = []
-    for _ in range(ROUNDS):
-        marks = [time.perf_counter()]
-        for call in calls:
-            call()
-            marks.append(time.perf_counter())
-        rounds.append(np.diff(marks))
+    before = _native.get_num_threads()
+    _native.set_num_threads(threads)
+    try:
+        for _ in range(ROUNDS):
+            marks = [time.perf_counter()]
+            for call in calls:
+                call()
+                marks.append(time.perf_counter())
+            rounds.append(np.diff(marks))
+    finally:
+        _native.set_num_threads(before)
     return [float(seconds) for seconds in np.median(rounds, axis=0)]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import config
-from ._native import Step
+from ._native import get_num_threads
 from ._native.limits import available_cpus
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 MOST_PROGRAMS = 6
 
 
-# Of activations that are worked in at a time, in prediction: what the last cache holds of most processors.
-PIECE = 6 << 20
+# Of activations that a thread works in at a time, in prediction: what the second cache of a core holds, or nearly so.
+PIECE = 1 << 20
 FEWEST_ROWS = 4  # parameters are read anew for each piece
+MANY_PIECES = 4  # for each thread: one more or less makes little difference
 
 
 class Programs:
@@ -39,8 +40,9 @@ class Programs:
     Threads may run different programs of a model at once: they only read its parameters. A step of training writes
     them, and keeps the others from running: it holds the locks of all, and the gate through which new ones come.
 
-    Of programs that predict there are several of a kind where threads have wanted to run them at once: as many as there
-    are CPUs at most, for more would only take memory.
+    Of programs that predict there are several of a kind where threads have wanted to run them at once, or where a batch
+    comes in pieces, which the threads of the pool take: as many as there are CPUs for each, for more would only take
+    memory.
     """
 
     def __init__(self) -> None:
@@ -72,29 +74,43 @@ class Programs:
         with self._enter():
             return self._of(key, lower)[0]
 
-    def claim(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> Lowered:
-        """Return a program of this key that no other thread runs, lowered if need be; the caller releases its lock."""
+    @contextlib.contextmanager
+    def claim(
+        self, key: tuple[Any, ...], rows: int, lower: Callable[[Lowered | None], Lowered]
+    ) -> Iterator[list[Lowered]]:
+        """Give the caller programs of this key that no other thread runs: one, or those that share a batch of `rows`.
+
+        `lower` makes what there is not: the first of the kind, or another like the first, which it is given.
+        """
         with self._enter():
-            same = self._of(key, lower)
-            for lowered in same:
-                if lowered.lock.acquire(blocking=False):
-                    return lowered
-            if len(same) < self._most:
-                lowered = lower()
-                self._alive.add(lowered)
-                same.append(lowered)
-            else:  # wait for one of them, each thread for another
-                self._turn += 1
-                lowered = same[self._turn % len(same)]
-        lowered.lock.acquire()
-        return lowered
+            same = self._of(key, lambda: lower(None))
+            wanted = lanes(same[0], rows)
+            while len(same) < wanted:
+                self._add(same, lower(same[0]))
+            claimed = _lock_free(same, wanted)
+            if not claimed and len(same) < self._most + wanted - 1:
+                self._add(same, lower(same[0]))
+                claimed = _lock_free(same[-1:], 1)
+            self._turn += 1
+            awaited = same[self._turn % len(same)]
+        if not claimed:  # wait for one of them, each thread for another
+            awaited.lock.acquire()
+            claimed = [awaited]
+        try:
+            yield claimed
+        finally:
+            release(claimed)
+
+    def _add(self, same: list[Lowered], lowered: Lowered) -> None:
+        self._alive.add(lowered)
+        same.append(lowered)
 
     def _of(self, key: tuple[Any, ...], lower: Callable[[], Lowered]) -> list[Lowered]:
         """Return all programs of this key, at least one; the gate is held."""
         same = self._kept.pop(key, None)
         if same is None:
-            same = [lower()]
-            self._alive.update(same)
+            same = []
+            self._add(same, lower())
         self._kept[key] = same
         while len(self._kept) > MOST_PROGRAMS:
             self._kept.popitem(last=False)
@@ -112,16 +128,41 @@ class Programs:
             self._keys.clear()
         self._keys[x.shape, x.dtype, config.winograd, os.getpid()] = key
 
-    def recall(self, x: object) -> Lowered | None:
-        """Return a program that has predicted an array of this shape and type before and that no other thread runs, or
-        None; the caller releases its lock."""
+    def recall(self, x: object) -> list[Lowered]:
+        """Return programs that have predicted an array of this shape and type before and that no other thread runs, if
+        there are any; the caller releases their locks."""
         if type(x) is not np.ndarray or not x.flags.carray:
-            return None
+            return []
         key = self._keys.get((x.shape, x.dtype, config.winograd, os.getpid()))
-        for lowered in () if key is None else self._kept.get(key, ()):
-            if lowered.lock.acquire(blocking=False):
-                return lowered
-        return None
+        same = [] if key is None else self._kept.get(key, [])
+        return _lock_free(same, lanes(same[0], len(x))) if same else []
+
+
+def release(programs: list[Lowered]) -> None:
+    """Let other threads run the programs again."""
+    for lowered in programs:
+        lowered.lock.release()
+
+
+def _lock_free(same: list[Lowered], most: int) -> list[Lowered]:
+    """Lock and return programs that no other thread runs: so many, but one only if another thread predicts too."""
+    claimed: list[Lowered] = []
+    for lowered in same:
+        if len(claimed) >= most:
+            break
+        if lowered.lock.acquire(blocking=False):
+            claimed.append(lowered)
+        else:
+            most = 1
+    return claimed
+
+
+def lanes(lowered: Lowered, rows: int) -> int:
+    """Return how many programs like this are to share a batch: one for each thread, if all get as much to do."""
+    if rows == lowered.rows:
+        return 1
+    threads, pieces = get_num_threads(), rows // lowered.rows
+    return threads if pieces % threads == 0 or pieces >= MANY_PIECES * threads else 1
 
 
 def piece(lowered: Lowered) -> int:
@@ -130,7 +171,7 @@ def piece(lowered: Lowered) -> int:
     Rows are predicted each by itself, unless a layer in Python sees them together. A piece is a divisor of the batch.
     """
     rows = lowered.rows
-    if lowered.nbytes <= PIECE or not all(isinstance(step, Step) for step in lowered.steps):
+    if lowered.nbytes <= PIECE or lowered.whole is None:
         return rows
     fit = max(FEWEST_ROWS, rows * PIECE // lowered.nbytes)
     return next((size for size in range(min(fit, rows), FEWEST_ROWS - 1, -1) if rows % size == 0), rows)

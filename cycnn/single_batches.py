@@ -9,6 +9,8 @@ from . import validation
 from .batches.feeding import Feed
 from .callbacks import CallbackList
 from .execution import Execution
+from .program.lowered import predictions
+from .programs import lanes, release
 
 if TYPE_CHECKING:
     from .models import Model
@@ -49,12 +51,12 @@ class SingleBatches(Execution):
             What an error message names.
         """
         model = cast("Model", self)
-        ready = None if training else self._programs.recall(x)
-        if ready is not None:
+        ready = [] if training else self._programs.recall(x)
+        if ready:
             try:
-                return model.formed_outputs(ready.predictions([x]))
+                return model.formed_outputs(predictions(ready, [x]))
             finally:
-                ready.lock.release()
+                release(ready)
         self._require(owner)
         source = Feed(model, owner, targets=False).arrays(x, None, None, None)
         self._build_for(source.first())
@@ -63,11 +65,8 @@ class SingleBatches(Execution):
         batch = next(source.batches())
         if not training:
             self._programs.remember(x, batch.x, self._key("predict", batch))
-            lowered = self._claim(batch)
-            try:
-                return model.formed_outputs(lowered.predictions(batch.x))
-            finally:
-                lowered.lock.release()
+            with self._claim(batch) as programs:
+                return model.formed_outputs(predictions(programs, batch.x))
         lowered = self._program("call", batch)
         with self._programs.alone():  # it moves statistics
             lowered.key[1] = step
@@ -75,10 +74,11 @@ class SingleBatches(Execution):
             return model.formed_outputs([output.copy() for output in lowered.outputs])
 
     def memory(self, mode: str, batch_size: int) -> int:
-        """Return the bytes that a program works in: "predict", "evaluate" or "train"."""
+        """Return the bytes that programs work in: "predict", "evaluate" or "train"."""
         mode = validation.choice("memory", "mode", mode, ("predict", "evaluate", "train"))
         batch_size = validation.positive_int("memory", "batch_size", batch_size)
-        return self.program("memory", mode, batch_size).nbytes
+        lowered = self.program("memory", mode, batch_size)
+        return lowered.nbytes * lanes(lowered, batch_size)
 
     def program(self, owner: str, mode: str, batch_size: int) -> Lowered:
         """Return a new program for batches of floats, which the model does not keep; `owner` is what errors name."""

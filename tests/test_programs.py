@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cycnn import Input, Sequential, layers
-from cycnn.programs import FEWEST_ROWS, MOST_PROGRAMS, PIECE
+from cycnn import Input, Model, Sequential, get_num_threads, layers, set_num_threads
+from cycnn._native import Pieces
+from cycnn.programs import FEWEST_ROWS, MOST_PROGRAMS, PIECE, release
 
 
 @pytest.fixture
@@ -22,11 +23,11 @@ def images(rows=2, dtype="float32"):
 class TestRecall:
     def test_an_array_like_one_before_goes_the_short_way(self, model):
         x = images()
-        assert model._programs.recall(x) is None
+        assert not model._programs.recall(x)
         first = model(x)
         recalled = model._programs.recall(images(2))
-        assert recalled is not None
-        recalled.lock.release()
+        assert recalled
+        release(recalled)
         np.testing.assert_array_equal(model(x), first)
         np.testing.assert_array_equal(model(x), model.predict(x, verbose=0))
 
@@ -58,7 +59,7 @@ class TestRecall:
         x = images()
         expected = model(x)
         other = change(x)
-        assert model._programs.recall(other) is None
+        assert not model._programs.recall(other)
         if not isinstance(other, list):
             np.testing.assert_allclose(model(other), expected, rtol=1e-6)
         np.testing.assert_array_equal(model(x), expected)
@@ -87,7 +88,7 @@ def test_few_programs_are_kept(model):
     assert len(model._programs.values()) == MOST_PROGRAMS
     assert len(model._programs._keys) <= MOST_PROGRAMS + 1
     x = images(1)
-    assert model._programs.recall(x) is None
+    assert not model._programs.recall(x)
     assert model(x).shape == (1, 4)
 
 
@@ -112,8 +113,55 @@ class TestPieces:
         lowered = model.program("test", "predict", 96)
         assert 96 % lowered.rows == 0
         assert FEWEST_ROWS <= lowered.rows < 96
-        assert lowered.nbytes <= PIECE
+        assert lowered.nbytes <= PIECE or lowered.rows == FEWEST_ROWS
         assert model.program("test", "predict", 97).rows == 97  # no divisors
+
+    def test_every_number_of_threads_gives_the_same_bits(self):
+        a, b = Input((24, 24, 4)), Input((24, 24, 4))
+        x = layers.Conv2D(32, 3, activation="relu")(layers.Add()([a, b]))
+        model = Model([a, b], [layers.GlobalMaxPooling2D()(x), layers.Conv2D(3, 1)(x)])
+        arrays = [np.random.default_rng(i).standard_normal((90, 24, 24, 4), dtype="float32") for i in range(2)]
+        before, results = get_num_threads(), []
+        try:
+            for threads in (1, 2, 3, 7):  # which share 9 or 10 pieces, equally or not
+                set_num_threads(threads)
+                results.append([*model.predict_on_batch(arrays), *model.predict(arrays, batch_size=90, verbose=0)])
+        finally:
+            set_num_threads(before)
+        assert model.program("test", "predict", 90).rows in (9, 10)
+        for outputs in results[1:]:
+            for output, expected in zip(outputs, results[0], strict=True):
+                np.testing.assert_array_equal(output, expected)
+        for output, expected in zip(results[0], model([array[:10] for array in arrays]), strict=False):
+            np.testing.assert_allclose(output[:10], expected, rtol=1e-5, atol=1e-5)
+
+    def test_threads_that_predict_at_once_each_get_their_own(self):
+        model = self.network()
+        x = np.random.default_rng(0).standard_normal((96, 32, 32, 3), dtype="float32")
+        expected, most = model(x), model._programs._most + get_num_threads() - 1
+        start = threading.Barrier(4)
+
+        def predict(i):
+            start.wait(timeout=60)
+            return [model(x * 2.0**i) for _ in range(20)]
+
+        with ThreadPoolExecutor(4) as executor:
+            for i, outputs in enumerate(executor.map(predict, range(4), timeout=60)):
+                for output in outputs:
+                    np.testing.assert_allclose(output, expected * 2.0**i, rtol=1e-4, atol=1e-4)
+        assert len(model._programs.values()) <= most
+        for lowered in model._programs.values():
+            assert lowered.lock.acquire(blocking=False)
+            lowered.lock.release()
+
+    def test_pieces_that_do_not_make_up_the_batch_are_refused(self):
+        lowered = self.network().program("test", "predict", 4)
+        lanes, inputs, outputs = ([part] for part in lowered.lane())
+        x, out = np.zeros((12, 32, 32, 3), "float32"), np.zeros((12, 32), "float32")
+        Pieces(lanes, inputs, outputs, [x], [out], 3)
+        for wrong in ([x[:11]], [out], 3), ([x], [out[:8]], 3), ([x], [out], 4), ([x.astype("int32")], [out], 3):
+            with pytest.raises(ValueError, match="pieces of"):
+                Pieces(lanes, inputs, outputs, *wrong)
 
     def test_layers_in_python_see_whole_batches(self):
         class Centre(layers.PythonLayer):

@@ -59,7 +59,7 @@ from types import SimpleNamespace
 
 try:
     from . import cpu, threads
-    from .runtime import Buffer, Memory, Program, Step
+    from .runtime import Buffer, Memory, Pieces, Program, Step
 except ImportError as error:
     raise ImportError(
         "cycnn's compiled extensions are missing: this looks like a source checkout that was not built. "
@@ -72,6 +72,7 @@ from .limits import available_cpus, default_threads
 __all__ = [
     "Buffer",
     "Memory",
+    "Pieces",
     "Program",
     "Step",
     "built",

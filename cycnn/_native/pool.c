@@ -168,6 +168,11 @@ void pool_end_copy(unsigned long long *made, unsigned long long version)
     unlock(&pool.copying);
 }
 
+ptrdiff_t pool_take_turn(ptrdiff_t *next)
+{
+    return atomic_fetch_add_explicit((_Atomic ptrdiff_t *)next, 1, memory_order_relaxed);
+}
+
 /* The number-th thread always begins with the same part of the tasks, for what it has computed in the run before is
    still in its cache, which another core may be far from; then it takes what the others have not begun. */
 static void divide(ptrdiff_t count)

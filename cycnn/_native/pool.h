@@ -33,6 +33,9 @@ int pool_reserve(size_t bytes);
 int pool_begin_copy(unsigned long long *made, unsigned long long version);
 void pool_end_copy(unsigned long long *made, unsigned long long version);
 
+/* Return a number that no other thread gets, from `*next` on. */
+ptrdiff_t pool_take_turn(ptrdiff_t *next);
+
 /* Denormal numbers cost 40-100 times as much as others: flush them to zero, and restore. */
 unsigned long long pool_flush_denormals(void);
 void pool_restore_denormals(unsigned long long saved);

@@ -38,3 +38,14 @@ class Program:
     steps: tuple[Step, ...]
     def __init__(self, steps: Iterable[Step]) -> None: ...
     def run(self) -> None: ...
+
+class Pieces(Step):
+    def __init__(
+        self,
+        programs: list[Program],
+        inputs: list[list[tuple[Buffer, int]]],
+        outputs: list[list[Buffer]],
+        x: list[NDArray[Any]],
+        out: list[NDArray[Any]],
+        count: int,
+    ) -> None: ...

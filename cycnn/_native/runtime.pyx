@@ -9,10 +9,12 @@ from cpython.buffer cimport (
     PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE, Py_buffer, PyBuffer_IsContiguous, PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from cycnn._native.threads cimport (
-    enter_program, flush_denormals, leave_program, parallel_for, reserve_scratch, restore_denormals,
+    enter_program, flush_denormals, leave_program, parallel_for, reserve_scratch, restore_denormals, take_turn,
 )
 
 from math import prod
@@ -185,17 +187,96 @@ cdef class Program:
 
     def run(self):
         """Run every step. Denormal numbers are flushed to zero meanwhile."""
-        cdef Py_ssize_t i
         cdef unsigned long long saved
         if not reserve_scratch(self.scratch):
             raise MemoryError(f"{self.scratch} bytes of scratch memory could not be allocated")
         with nogil:
             enter_program()
             saved = flush_denormals()
-            for i in range(self.count):
-                (<Step> self.calls[i]).run()
+            self.run_steps()
             restore_denormals(saved)
             leave_program()
 
+    cdef void run_steps(self) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            (<Step> self.calls[i]).run()
+
     def __dealloc__(self):
         free(self.calls)
+
+
+cdef class Pieces(Step):
+    """A batch in pieces of equal size: programs of one kind take piece after piece, each on a thread of its own.
+
+    What a program's steps hand on then stays in the caches of one core.
+
+    Parameters
+    ----------
+    programs : list of Program
+    inputs : list of list of (Buffer, int)
+        Of each program what it reads of a piece, and of which array.
+    outputs : list of list of Buffer
+        Of each program what it computes.
+    x, out : list of ndarray
+        The whole batch, C-contiguous, and where its outputs go.
+    count : int
+        The number of pieces.
+    """
+
+    cdef:
+        list programs, buffers  # kept alive
+        void** calls
+        Port* ports             # of each program: what it reads, and what it writes
+        Py_ssize_t lanes, width, reads, count, next
+
+    def __init__(self, list programs, list inputs, list outputs, list x, list out, Py_ssize_t count):
+        cdef Program program
+        cdef Buffer buffer, whole
+        cdef list read = [Buffer.of(array) for array in x], written = [Buffer.of(array) for array in out]
+        cdef Py_ssize_t lane, i, at = 0
+        self.programs, self.buffers, self.count = programs, [*inputs, *outputs, read, written], count
+        self.lanes, self.reads = len(programs), len(inputs[0])
+        self.width = self.reads + len(outputs[0])
+        self.calls = <void**> malloc(self.lanes * sizeof(void*))
+        self.ports = <Port*> malloc(self.lanes * self.width * sizeof(Port))
+        if self.calls == NULL or self.ports == NULL:
+            raise MemoryError("no memory for the list of programs")
+        for lane, (program, own, results) in enumerate(zip(programs, inputs, outputs, strict=True)):
+            self.calls[lane] = <void*> program
+            self.scratch = max(self.scratch, program.scratch)
+            for buffer, i in own:
+                whole = read[i]
+                buffer.owner, buffer.readonly = whole, True
+                at = self.join(at, buffer, whole)
+            for buffer, whole in zip(results, written, strict=True):
+                at = self.join(at, buffer, whole)
+
+    cdef Py_ssize_t join(self, Py_ssize_t at, Buffer buffer, Buffer whole) except -1:
+        """Let a program's buffer be a piece of an array."""
+        if buffer.dtype != whole.dtype or buffer.nbytes * self.count != whole.nbytes:
+            raise ValueError(f"{self.count} pieces of {buffer.dtype} {buffer.shape} are no {whole.dtype} {whole.shape}")
+        self.ports[at].buffer, self.ports[at].whole = <void*> buffer, whole.data
+        return at + 1
+
+    cdef void run(self) noexcept nogil:
+        self.next = 0
+        self.split(self.lanes, INFINITY)
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef:
+            Port* ports = self.ports + i * self.width
+            Py_ssize_t piece = take_turn(&self.next), j, nbytes
+        while piece < self.count:
+            for j in range(self.reads):
+                nbytes = (<Buffer> ports[j].buffer).nbytes
+                (<Buffer> ports[j].buffer).data = ports[j].whole + piece * nbytes
+            (<Program> self.calls[i]).run_steps()
+            for j in range(self.reads, self.width):
+                nbytes = (<Buffer> ports[j].buffer).nbytes
+                memcpy(ports[j].whole + piece * nbytes, (<Buffer> ports[j].buffer).data, nbytes)
+            piece = take_turn(&self.next)
+
+    def __dealloc__(self):
+        free(self.calls)
+        free(self.ports)

@@ -8,5 +8,6 @@ cdef void enter_program() noexcept nogil
 cdef void leave_program() noexcept nogil
 cdef bint begin_copy(unsigned long long* made, unsigned long long version) noexcept nogil
 cdef void end_copy(unsigned long long* made, unsigned long long version) noexcept nogil
+cdef Py_ssize_t take_turn(Py_ssize_t* next) noexcept nogil
 cdef unsigned long long flush_denormals() noexcept nogil
 cdef void restore_denormals(unsigned long long saved) noexcept nogil

@@ -12,6 +12,7 @@ cdef extern from "pool.h" nogil:
     void pool_leave() noexcept
     int pool_begin_copy(unsigned long long* made, unsigned long long version) noexcept
     void pool_end_copy(unsigned long long* made, unsigned long long version) noexcept
+    Py_ssize_t pool_take_turn(Py_ssize_t* next) noexcept
     unsigned long long pool_flush_denormals() noexcept
     void pool_restore_denormals(unsigned long long saved) noexcept
 
@@ -41,6 +42,11 @@ cdef bint begin_copy(unsigned long long* made, unsigned long long version) noexc
 
 cdef void end_copy(unsigned long long* made, unsigned long long version) noexcept nogil:
     pool_end_copy(made, version)
+
+
+cdef Py_ssize_t take_turn(Py_ssize_t* next) noexcept nogil:
+    """Return a number that no other thread gets, from `next[0]` on."""
+    return pool_take_turn(next)
 
 
 cdef unsigned long long flush_denormals() noexcept nogil:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cycnn._native import Buffer, Program, Step, kernels
+from cycnn._native import Buffer, Pieces, Program, Step, kernels
 from cycnn.program import nodes
 from cycnn.program.emission import Emission
 from cycnn.program.fusion import fuse
@@ -43,6 +43,8 @@ class Lowered:
         The number of the step, second of two, from which random layers draw; the seed is the layer's.
     steps, makers : tuple
         Native steps and Python functions in order, and the node that emitted each; None for what comes last.
+    whole : Program or None
+        All steps as one, if no Python functions stand between them.
     rows : int
         Of the batch; where predictions are asked for more, they come in pieces of so many.
     nbytes : int
@@ -64,7 +66,9 @@ class Lowered:
         self.nbytes: int = memory.nbytes
         self.lock = threading.RLock()
         self.steps, self.makers = tuple(emission.steps), tuple(emission.makers)
-        self._parts = _parts(emission.steps)
+        native = [step for step in self.steps if isinstance(step, Step)]
+        self.whole = Program(native) if len(native) == len(self.steps) else None
+        self._parts = [self.whole.run] if self.whole else _parts(emission.steps)
         self.key = np.zeros(2, np.uint64)
         self._inputs = [emission.views(value) for value in inputs]
         self._targets = [emission.views(node.targets) for node in graph.losses]
@@ -74,6 +78,7 @@ class Lowered:
         def array(value: Value) -> NDArray[Any]:
             return np.asarray(emission.buffers[value])
 
+        self._results = [emission.buffers[value] for value in outputs]
         self.outputs = [array(value) for value in outputs]
         self.losses = [array(node.out) for node in graph.losses]
         self._scales = [node.multiple for node in graph.losses]
@@ -108,6 +113,10 @@ class Lowered:
         """Return zeros of the shapes and types of the targets."""
         return [np.zeros(buffers[0].shape, buffers[0].dtype) for buffers in self._targets]
 
+    def blank_outputs(self, rows: int) -> list[NDArray[Any]]:
+        """Return new arrays for the predictions of so many rows."""
+        return [np.empty((rows, *output.shape[1:]), output.dtype) for output in self.outputs]
+
     def sums(self) -> list[float]:
         """Return the sums of the losses of all rows, one for each output that has a loss."""
         return [float(np.add.reduce(losses, None, np.float64)) for losses in self.losses]
@@ -117,24 +126,37 @@ class Lowered:
         means = [total / losses.size for total, losses in zip(sums, self.losses, strict=True)]
         return float(sum(map(operator.mul, self._scales, means))) + sum(float(penalty[0]) for penalty in self.penalties)
 
-    def predictions(self, x: Arrays) -> list[NDArray[Any]]:
-        """Return new arrays of the predictions for a batch, or for several, one after the other."""
-        with self.lock:
-            if len(x[0]) == self.rows:
-                self.run(x)
-                return [output.copy() for output in self.outputs]
-            whole = [np.empty((len(x[0]), *output.shape[1:]), output.dtype) for output in self.outputs]
-            self.predict(x, whole)
-            return whole
+    def lane(self) -> tuple[Program, list[tuple[Buffer, int]], list[Buffer]]:
+        """Return the program, what it reads and of which input, and what it computes."""
+        assert self.whole is not None
+        reads = [(buffer, i) for i, buffers in enumerate(self._inputs) for buffer in buffers]
+        return self.whole, reads, self._results
 
-    def predict(self, x: Arrays, out: Arrays) -> None:
-        """Copy the predictions for a batch, or for several, one after the other, to `out`."""
-        with self.lock:
-            for start in range(0, len(x[0]), self.rows or 1):
-                stop = start + self.rows
-                self.run([array[start:stop] for array in x])
-                for to, output in zip(out, self.outputs, strict=True):
-                    to[start:stop] = output
+
+def predictions(programs: list[Lowered], x: Arrays) -> list[NDArray[Any]]:
+    """Return new arrays of the predictions for a batch, by one program or several of a kind, whose locks are held."""
+    first = programs[0]
+    if len(x[0]) == first.rows:
+        first.run(x)
+        return [output.copy() for output in first.outputs]
+    out = first.blank_outputs(len(x[0]))
+    predict(programs, x, out)
+    return out
+
+
+def predict(programs: list[Lowered], x: Arrays, out: Arrays) -> None:
+    """Copy the predictions for a batch to `out`: piece by piece, where the programs are of fewer rows.
+
+    Several programs take the pieces in turn, each on a thread of its own; one alone divides its steps among threads.
+    """
+    first, rows = programs[0], len(x[0])
+    if rows == first.rows:
+        first.run(x)
+        for to, output in zip(out, first.outputs, strict=True):
+            to[...] = output
+    else:
+        lanes, inputs, outputs = map(list, zip(*(program.lane() for program in programs), strict=True))
+        Program([Pieces(lanes, inputs, outputs, list(x), list(out), rows // first.rows)]).run()
 
 
 def _parts(steps: list[Step | Callable[[], None]]) -> list[Callable[[], None]]:
