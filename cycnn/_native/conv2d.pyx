@@ -19,7 +19,7 @@ Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps; C an
 
 from libc.stdlib cimport calloc, free
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Step
 from .activations cimport LINEAR, activation_code
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
@@ -133,8 +133,8 @@ cdef double cost(const Correlation* c) noexcept nogil:
     cdef Py_ssize_t p
     cdef double work = 0
     for p in range(c.count):
-        work += 2.0 * c.phases[p].OH * c.phases[p].OW * max(c.phases[p].KH * c.phases[p].KW * c.C, 1)
-    return work * c.N * c.groups * c.OC
+        work += c.phases[p].OH * c.phases[p].OW * max(c.phases[p].KH * c.phases[p].KW * c.C, 1)
+    return MULTIPLY_ADD * work * c.N * c.groups * c.OC
 
 
 cdef Py_ssize_t list_runs(

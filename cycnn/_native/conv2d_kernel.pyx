@@ -21,7 +21,7 @@ as well.
 
 from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Step
 from .gradient_tiles cimport (
     LINE, Product, Stream, add_pixels, add_product, exchange, last_channels, last_vectors, pack_panel, set_stream,
 )
@@ -180,7 +180,7 @@ cdef class Conv2DBackwardKernel(Step):
         self.workspace = sizeof(float) * self.groups * (self.kept * self.rows * self.row + self.parts * self.width)
 
     cdef void run(self) noexcept nogil:
-        cdef double work = 2.0 * self.N * self.OH * self.OW * self.groups * self.OC * self.taps
+        cdef double work = MULTIPLY_ADD * self.N * self.OH * self.OW * self.groups * self.OC * self.taps
         if self.blocks == 0:
             memset(self.dkernel.data, 0, self.dkernel.nbytes)
             if self.dbias is not None:

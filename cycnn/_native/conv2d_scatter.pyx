@@ -12,7 +12,7 @@ some rows of an image. As a transposed convolution it adds a bias and applies an
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Memory, Step
 from .activations cimport LINEAR, activate, activation_code, chain_activation
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps
 from .geometry cimport real_taps
@@ -74,7 +74,7 @@ cdef class ScatterInput(Step):
         cdef Py_ssize_t p
         for p in range(min(self.stride_h, self.IH)):
             (<PackedKernel> self.phases[p].packed).run()
-        self.split(self.N * self.blocks, 2.0 * self.N * self.OH * self.OW * self.OC * self.products)
+        self.split(self.N * self.blocks, MULTIPLY_ADD * self.N * self.OH * self.OW * self.OC * self.products)
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef:

@@ -15,8 +15,13 @@
 #include <xmmintrin.h>
 #endif
 
-/* Work below this many scalar operations is not worth waking anyone for (about 5 microseconds). */
-#define SMALL_WORK 50000.0
+/* Work below this cost is not worth dividing, by how far apart the threads run: about 1 and 10 microseconds. */
+static const double SMALL_WORK[] = {12e3, 100e3};
+/* Nanoseconds for a word from one core to another: 40 where they share the last cache, 250 where they do not. */
+#define FAR 120
+#define SAMPLES 16 /* of which the quickest counts: others were held up */
+/* Of so many small runs, some are divided to see whether threads have come nearer: a virtual processor moves. */
+#define TRIAL 1024
 /* Nanoseconds that a waiting thread spins before it sleeps: about what waking it would cost. */
 #define SPIN 50000
 /* Nanoseconds for which threads that have run programs at once are expected to do so again. */
@@ -43,6 +48,9 @@ static struct {
     task_t task;
     void *context;
     _Atomic int cpu; /* where the last run was called */
+    _Atomic int64_t called; /* when */
+    _Atomic int far; /* whether the threads do not share a cache */
+    _Atomic unsigned int small; /* runs that were small for this reason only */
     size_t scratch_bytes;
     member_t *members; /* the caller, and the workers; NULL before these are started */
     int started;
@@ -196,9 +204,22 @@ static void run_tasks(int number)
     }
 }
 
+/* Learn from how long the first worker, which was spinning, took to see a call. */
+static void note_distance(int64_t taken)
+{
+    static int64_t least = INT64_MAX;
+    static int samples;
+    if (taken < least) least = taken;
+    if (++samples < SAMPLES) return;
+    atomic_store(&pool.far, least > FAR);
+    least = INT64_MAX;
+    samples = 0;
+}
+
 /* Join the run in `state`, if it is new to this worker and open; returns whether it was served. */
 static int serve(uint64_t state, int number)
 {
+    if (number == 1) note_distance(nanoseconds() - atomic_load(&pool.called));
     if (!atomic_compare_exchange_strong(&pool.state, &state, state + 1)) return 0;
     if (pool_reserve(pool.scratch_bytes)) run_tasks(number);
     state = atomic_fetch_sub(&pool.state, 1) - 1;
@@ -372,6 +393,7 @@ static void run_together(task_t task, void *context, ptrdiff_t count, int helper
     pool.context = context;
     divide(count);
     atomic_store(&pool.cpu, sched_getcpu());
+    atomic_store(&pool.called, nanoseconds());
     pool.scratch_bytes = self.bytes;
     atomic_store(&pool.helpers, helpers);
     atomic_store(&pool.state, (RUN_OF(atomic_load(&pool.state)) + 1) * RUN_ONE | OPEN);
@@ -382,11 +404,18 @@ static void run_together(task_t task, void *context, ptrdiff_t count, int helper
     self.inside = 0;
 }
 
+static int is_small(double cost)
+{
+    if (cost < SMALL_WORK[0]) return 1;
+    if (!atomic_load(&pool.far) || cost >= SMALL_WORK[1]) return 0;
+    return atomic_fetch_add(&pool.small, 1) % TRIAL >= SAMPLES;
+}
+
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
 {
     /* Small work, a run inside a run, and a run beside another thread's run stay on this thread. */
     int helpers = 0;
-    if (count > 1 && cost >= SMALL_WORK && !self.inside) helpers = pool.wanted - other_callers();
+    if (count > 1 && !self.inside && !is_small(cost)) helpers = pool.wanted - other_callers();
     if (helpers < 1 || !try_lock(&pool.owner)) {
         run_alone(task, context, count);
         return;

@@ -13,6 +13,8 @@
 
 typedef void (*task_t)(void *context, ptrdiff_t task, char *scratch);
 
+/* `cost` is about the operations of all tasks, as `Step` counts them. What is small is done by the caller alone, and more
+   is small while the threads run on cores that do not share a cache. */
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost);
 
 /* A thread says when it begins and ends to run a program. Of those that do so at once each leaves a processor to every

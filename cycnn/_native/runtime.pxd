@@ -5,9 +5,10 @@ cdef enum:
 
 cdef extern from *:
     """
-    #define MOST_BYTES 0x1p57  /* of an array or of scratch memory: sums of a few do not overflow */
+    #define MOST_BYTES 0x1p57   /* of an array or of scratch memory: sums of a few do not overflow */
+    #define MULTIPLY_ADD 0.125  /* operations of a pass over memory that take as long as one in registers */
     """
-    const double MOST_BYTES
+    const double MOST_BYTES, MULTIPLY_ADD
 
 cdef class Buffer:
     cdef:

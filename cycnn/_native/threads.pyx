@@ -18,7 +18,7 @@ cdef extern from "pool.h" nogil:
 
 
 cdef void parallel_for(task_t task, void* context, Py_ssize_t count, double cost) noexcept nogil:
-    """Run `task(context, i, scratch)` for i in 0..count-1; `cost` is about their scalar operations together."""
+    """Run `task(context, i, scratch)` for i in 0..count-1; `cost` is about their operations together."""
     pool_run(task, context, count, cost)
 
 

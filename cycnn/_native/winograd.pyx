@@ -20,7 +20,7 @@ outputs with the factor one.
 
 from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer, Memory, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Memory, Step
 from cycnn._native.threads cimport begin_copy, end_copy
 from .activations cimport activation_code
 from .correlation cimport PANEL, copy_rows, transpose_rows
@@ -214,12 +214,12 @@ cdef class WinogradCorrelation(Step):
         self.workspace = self.copy + self.packed.nbytes
 
     cdef void run(self) noexcept nogil:
-        cdef double work = 2.0 * MATRICES * self.tiles * self.C * self.OC
+        cdef double work = MULTIPLY_ADD * MATRICES * self.tiles * self.C * self.OC
         self.packed.place(self.work + self.copy)
         self.packed.run()
         if self.shared:
             self.transforms = True
-            self.split(self.tiles, 32.0 * MATRICES * self.tiles * self.C)
+            self.split(self.tiles, 2.0 * MATRICES * self.tiles * self.C)
             self.transforms = False
         self.split(self.blocks * self.bundles, work)
 

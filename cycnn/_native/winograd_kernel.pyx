@@ -19,7 +19,7 @@ Parts and blocks are fixed and their sums are added in order: the bits do not de
 
 from libc.string cimport memset
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Step
 from .simd cimport TILE_ROWS, VL, vf, vf_add, vf_load, vf_load_first, vf_store, vf_store_first
 from .tiles cimport ceil_div
 from .winograd_products cimport Ahead, add_product, add_vectors, find_ahead
@@ -207,7 +207,7 @@ cdef class WinogradBackwardKernel(Step):
         return sums
 
     cdef void run(self) noexcept nogil:
-        cdef double work = 2.0 * MATRICES * self.tiles * self.IC * self.OC
+        cdef double work = MULTIPLY_ADD * MATRICES * self.tiles * self.IC * self.OC
         if self.shared:
             for self.block in range(self.blocks):
                 self.phase = TRANSFORM

@@ -26,7 +26,7 @@ static void run_often(void)
     for (int run = 0; run < RUNS; run++) {
         unsigned long long saved = pool_flush_denormals();
         pool_enter();
-        pool_run(count_task, done, TASKS, 1e9);
+        pool_run(count_task, done, TASKS, run % 2 ? 1e9 : 50e3); /* small or not, by how far apart the threads are */
         pool_leave();
         pool_restore_denormals(saved);
         for (int i = 0; i < TASKS; i++)
