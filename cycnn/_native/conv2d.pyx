@@ -34,6 +34,7 @@ cdef enum:
     MIN_TASKS = 16       # divide small problems at least into so many tasks
     FEW = VL // 2        # channels of dx up to which most lanes would be empty
     SHORT = 16           # runs shorter than this are not worth a loop of their own
+    LARGE = 131072       # floats of a kernel that does not stay in the second-level cache beside all else
     CONFLICT = 1024      # tile rows a multiple of so many floats apart share a set of the first-level cache
 
 
@@ -42,6 +43,7 @@ cdef struct Phase:
     Py_ssize_t OH, OW, KH, KW, dilation_h, dilation_w, pad_top, pad_left, out_start
     Py_ssize_t run_columns, run_channels, length  # contiguous runs of a kernel row's values, and their length
     bint slides                                   # windows of neighbouring pixels overlap in whole columns
+    bint fetches                                  # the next panel of the kernel while one is used
     void* packed                                  # the PackedKernel, kept alive by the step
     Py_ssize_t copy                               # where in the workspace it is, if it has no memory of its own
 
@@ -126,6 +128,7 @@ cdef void find_runs(Correlation* c, Phase* phase) noexcept nogil:
     else:
         phase.run_columns, phase.run_channels, phase.length = phase.KW, 1, c.C
     phase.slides = c.stride_w == phase.dilation_w == 1 and (phase.KW == 3 or phase.KW == 5)
+    phase.fetches = phase.KH * phase.KW * c.C * PANEL <= LARGE // 4 and phase.KH * phase.KW * c.C * c.OC >= LARGE
     c.runs += phase.KH * phase.run_columns * phase.run_channels
 
 
@@ -153,21 +156,29 @@ cdef Py_ssize_t list_runs(
 cdef void correlate_row(
     const Correlation* c, const Phase* phase, const float* source, Py_ssize_t source_row, Py_ssize_t pixel,
     Py_ssize_t* starts, Py_ssize_t top, const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t columns,
-    Py_ssize_t channels,
+    Py_ssize_t channels, Py_ssize_t row, Py_ssize_t rows,
 ) noexcept nogil:
-    """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x."""
+    """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x.
+
+    Each tile of the block, of which this is row `row`, fetches its share of the next panel where the kernel is large,
+    unless two panels are.
+    """
     cdef:
         bint slides = phase.slides and channels <= VL
         Py_ssize_t tiles = ceil_div(columns, SLIDE_ROWS if slides else TILE_ROWS)
         Py_ssize_t per_row = phase.run_columns * phase.run_channels, first, stop, t, start, end
+        Py_ssize_t size = phase.KH * phase.KW * c.C * PANEL if phase.fetches else 0, shares = rows * tiles
+        const float* ahead = panel + size
         Taps taps
     real_taps(top, c.SH, phase.KH, phase.dilation_h, &first, &stop)
     if stop <= first:
         first = stop = 0
     taps.runs, taps.length, taps.starts = (stop - first) * per_row, phase.length, starts + first * per_row
+    taps.ahead_step = ceil_div(PANEL, shares) if phase.fetches else 0
     panel += first * phase.KW * c.C * (VL if channels <= VL else PANEL)
     for t in range(tiles):
         start, end = columns * t // tiles, columns * (t + 1) // tiles
+        taps.ahead = ahead + size * (row * tiles + t) // shares
         if slides:
             slide_tile(
                 end - start, phase.KW, stop - first, phase.dilation_h * source_row, c.C,
@@ -237,7 +248,7 @@ cdef void correlate_block(
                         c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
                         + (c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
                         (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
-                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels,
+                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels, r, rows,
                     )
                     if rest:
                         finish_row(

@@ -9,6 +9,7 @@ overlap, a sliding tile uses each for all columns of the kernel.
 from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport MOST_BYTES
+from .fetch cimport fetch_line
 from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_set1, vf_zero
 
 cdef extern from "tiles.h" nogil:
@@ -39,6 +40,9 @@ cdef struct Taps:
     # The values under a window: contiguous runs of equal length, and where each starts, seen from the window's start.
     Py_ssize_t runs, length
     Py_ssize_t* starts
+    # Meanwhile the next panel of a large kernel is fetched: from where, and how many of its numbers for each tap, or 0.
+    const float* ahead
+    Py_ssize_t ahead_step
 
 cdef struct Epilogue:
     # What is done to sums before they are stored. `residual` and `y` need whole vectors.
@@ -91,7 +95,8 @@ cdef inline void correlation_tile(
     cdef:
         sums_t acc
         vf start[2]
-        Py_ssize_t v, i, t, k, sums = 4 if rows == 1 else 2 if rows <= min(3, TILE_ROWS // 2) else 1, size
+        const float* ahead = taps.ahead
+        Py_ssize_t v, i, t, k, rest, sums = 4 if rows == 1 else 2 if rows <= min(3, TILE_ROWS // 2) else 1, size
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     size = rows * vectors
     for v in range(vectors):
@@ -111,9 +116,17 @@ cdef inline void correlation_tile(
                     for k in range(sums):
                         add_tap(rows, vectors, acc + k * size, x + taps.starts[i] + t * sums + k, pixel, panel)
                         panel += vectors * VL
-            for t in range(taps.length // sums * sums if sums > 1 else 0, taps.length):
-                add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
-                panel += vectors * VL
+            rest = taps.length // sums * sums if sums > 1 else 0
+            if taps.ahead_step > 0:
+                for t in range(rest, taps.length):
+                    add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
+                    panel += vectors * VL
+                    fetch_line(ahead)
+                    ahead += taps.ahead_step
+            else:
+                for t in range(rest, taps.length):
+                    add_tap(rows, vectors, acc, x + taps.starts[i] + t, pixel, panel)
+                    panel += vectors * VL
     for k in range(1, sums):
         add_sums(size, acc, acc + k * size)
     finish_tile(rows, vectors, acc, epilogue, out, out_pixel)
