@@ -3,7 +3,9 @@
     python examples/cifar10_resnet.py --data DIR_OR_TAR_GZ [--blocks 3]
 
 With one block a stage and Adam this is the recipe of MLPerf Tiny (78,666 parameters); `--blocks 3` is ResNet-20
-(He et al., "Deep residual learning for image recognition", 2015).
+(He et al., "Deep residual learning for image recognition", 2015). At its learning rate the accuracy on the test images
+jumps by several percent from one epoch to the next, so the moving average of the last thousand steps' parameters is kept
+beside: epochs show the test accuracy of the parameters themselves, and the last line that of their average.
 """
 
 import argparse
@@ -43,8 +45,8 @@ def resnet(blocks):
     inputs = keras.Input(shape=(32, 32, 3))
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.RandomFlip("horizontal")(x)
-    # Two bilinear interpolations would blur what the network learns from, and the sharp test images surprise it.
-    x = layers.RandomRotation(15 / 360, fill_mode="nearest", interpolation="nearest")(x)
+    # One bilinear interpolation, as in the recipe: a second would blur the images further.
+    x = layers.RandomRotation(15 / 360, fill_mode="nearest", interpolation="bilinear")(x)
     x = layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", interpolation="nearest")(x)
     x = layers.Activation("relu")(layers.BatchNormalization()(convolution(x, 16)))
     for stage, filters in enumerate((16, 32, 64)):
@@ -60,10 +62,19 @@ keras.utils.set_random_seed(0)
 x_train, y_train = x_train[: options.images], y_train[: options.images]
 model = resnet(options.blocks)
 model.summary()
-model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+optimizer = keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.999)
+model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
 slower = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 1e-3 * 0.99**epoch)
-model.fit(x_train, y_train, batch_size=32, epochs=options.epochs, callbacks=[slower], verbose=2)
+model.fit(
+    x_train,
+    y_train,
+    batch_size=32,
+    epochs=options.epochs,
+    validation_data=(x_test, y_test),
+    callbacks=[slower],
+    verbose=2,
+)
 loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
-print(f"Test accuracy: {accuracy:.4f}")
+print(f"Test accuracy of the average: {accuracy:.4f}")
 if options.save:
     model.save(options.save)

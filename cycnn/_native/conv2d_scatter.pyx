@@ -107,7 +107,7 @@ cdef class ScatterInput(Step):
         for a in range(stop - first):
             starts[a] = a * phase.dilation * row
         taps.runs, taps.length, taps.starts = stop - first, self.OC, starts
-        taps.ahead_step = 0  # the kernel is small
+        taps.ahead, taps.ahead_step = NULL, 0  # the kernel is small
         for p in range(self.products // PANEL):
             channels = min(<Py_ssize_t> PANEL, self.lanes - p * PANEL)
             panel = (<PackedKernel> phase.packed).data + p * phase.taps * self.OC * PANEL
