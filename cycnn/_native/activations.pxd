@@ -1,7 +1,8 @@
 """Activations as functions of a few contiguous numbers, shared by the epilogues of all kernels.
 
 `activate` replaces z by y = act(z). `chain_activation` multiplies a gradient by act'(z), expressed through the output
-y alone (relu: [y > 0], sigmoid: y (1 - y), tanh: 1 - y^2, softplus: 1 - e^-y), so that the pre-activation z is never kept.
+y alone (relu: [y > 0], sigmoid: y (1 - y), tanh: 1 - y^2, softplus: 1 - e^-y), so that the pre-activation z is never
+kept.
 """
 
 from libc.math cimport exp, expm1, log1p, tanh

@@ -234,8 +234,7 @@ cdef class AffineCoefficients(Step):
             const double* draw = <const double*> self.draws.data
             float* to = <float*> self.coefficients.data
             double a0, a1 = 0, a2, b0 = 0, b1, b2, cx = (self.width - 1) / 2, cy = (self.height - 1) / 2
-            Py_ssize_t n
-        for n in range(self.draws.size // self.columns):
+        for _ in range(self.draws.size // self.columns):
             if self.kind == 0:
                 a0, b0 = cos(TAU * draw[0]), sin(TAU * draw[0])
                 a1, b1 = -b0, a0

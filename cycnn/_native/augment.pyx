@@ -32,7 +32,7 @@ ctypedef void (*mix_loop)(const void* x, const void* other, void* out, Py_ssize_
 
 
 cdef inline uint64_t _image_key(const uint64_t* key, uint64_t stream, Py_ssize_t image) noexcept nogil:
-    """Return the key of an image's random numbers, from seed and step, the layer's stream and its place in the batch."""
+    """Return the key of an image's random numbers, from seed, step, the layer's stream and its place in the batch."""
     return mix64(mix64(mix64(mix64(key[0]) ^ key[1]) ^ stream) ^ <uint64_t> image)
 
 
@@ -218,8 +218,7 @@ cdef class DrawnBoxes(Step):
             const double* draw = <const double*> self.draws.data
             int64_t* box = <int64_t*> self.boxes.data
             double breadth, length, left, top
-            Py_ssize_t n
-        for n in range(self.draws.size // 6):
+        for _ in range(self.draws.size // 6):
             breadth, length = self.width * sqrt(draw[0]), self.height * sqrt(draw[1])
             left, top = draw[2] * (self.width - breadth), draw[3] * (self.height - length)
             box[0], box[1] = <int64_t> ceil(top), <int64_t> min(ceil(top + length), self.height)

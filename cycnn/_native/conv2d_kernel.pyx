@@ -139,7 +139,8 @@ cdef class Conv2DBackwardKernel(Step):
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
             or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0 \
             or not self.transposes and self.cuts > 1 and self.IC % CONFLICT == 0
-        # They share few sets of the first-level cache. 6 x 2 vectors ask more of the second than it gives; 11 x 2 do not.
+        # They share few sets of the first-level cache.
+        # 6 x 2 vectors ask more of the second than it gives; 11 x 2 do not.
         self.packs = VL == 8 and not self.transposes and self.groups * self.OC % PACKED == 0 < self.OC \
             and self.runs * self.cut >= 2 * CUT
         if self.copies:
@@ -349,13 +350,13 @@ cdef class Conv2DBackwardKernel(Step):
     cdef void gather(self, Place* place, float* out) noexcept nogil:
         """Copy the patch as out[oh][column][kh]: there all taps of a window are neighbours."""
         cdef:
-            Py_ssize_t step = self.dilation_h * place.x_row, n, r, column, kh
+            Py_ssize_t step = self.dilation_h * place.x_row, n, r, kh
             const float* rows
             float* taps = out
         for n in range(place.images):
             for r in range(place.rows):
                 rows = place.x + n * place.x_image + r * self.stride_h * place.x_row
-                for column in range(self.patch_w):
+                for _ in range(self.patch_w):
                     for kh in range(self.KH):
                         taps[kh] = rows[kh * step]
                     taps += self.KH

@@ -3,7 +3,7 @@
 from cycnn._native.runtime cimport Buffer, Memory, Step
 
 cdef struct Phase:
-    # Rows phase, phase + stride_h, ... of dx: row j of them is reached from rows j - pad + a dilation of dout, a < taps.
+    # Rows phase, phase + stride_h, ... of dx: their row j is reached from rows j - pad + a dilation of dout, a < taps.
     Py_ssize_t taps, dilation, pad
     void* packed  # the PackedKernel of these taps, kept alive by the step
 

@@ -19,8 +19,8 @@ cdef void copy_rows(
     const float* source, Py_ssize_t row, Py_ssize_t channels, Py_ssize_t C, float* panel, Py_ssize_t width,
 ) noexcept nogil:
     """panel[c][o] = source[c][o], and zero from `channels` up to `width`; rows of the source are `row` floats apart."""
-    cdef Py_ssize_t c, last = channels - width + VL
-    for c in range(C):
+    cdef Py_ssize_t last = channels - width + VL
+    for _ in range(C):
         if width == PANEL:
             vf_store(panel, vf_load(source))
         vf_store(panel + width - VL, vf_load_first(source + width - VL, last))
@@ -105,7 +105,8 @@ cdef class PackedKernel(Step):
         cdef:
             Py_ssize_t start = i % self.chunks * self.chunk, lot = i // self.chunks % self.lots
             Py_ssize_t place = i // (self.chunks * self.lots), taps = self.tap_rows * self.tap_columns
-            Py_ssize_t tap = place % taps, group = place // taps, C = min(self.chunk, self.C - start), p, channels, width
+            Py_ssize_t tap = place % taps, group = place // taps, C = min(self.chunk, self.C - start)
+            Py_ssize_t p, channels, width
             const float* source = <const float*> self.kernel.data + group * self.group_step + start * self.c_step
             float* panel
         source += self.tap_step * (

@@ -3,8 +3,9 @@
     out[n, oh, ow, c M + m] = act(bias[c M + m] + sum over kh, kw of x[n, ih, iw, c] kernel[kh, kw, c, m])
     dx[n, ih, iw, c]        = act'(y) sum over m, kh, kw of dout[n, oh, ow, c M + m] kernel[kh, kw, c, m]
 
-where ih = oh * stride_h - pad_top + kh * dilation_h, iw = ow * stride_w - pad_left + kw * dilation_w; what falls outside
-an array is left out. Images are N x IH x IW x IC, outputs N x OH x OW x OC, OC = IC M, kernels KH x KW x IC x M.
+where ih = oh * stride_h - pad_top + kh * dilation_h, iw = ow * stride_w - pad_left + kw * dilation_w; what falls
+outside an array is left out. Images are N x IH x IW x IC, outputs N x OH x OW x OC, OC = IC M, kernels
+KH x KW x IC x M.
 
 Both go over the rows of a target and gather from a source: x for out, dout for dx. A tap meets one source pixel, the
 next target pixel another at a fixed distance; for dx this holds of the pixels stride_w apart, a phase of the stride, so
@@ -184,7 +185,7 @@ cdef void correlate(
         Py_ssize_t chunk = task % s.chunks, block = task // s.chunks % s.blocks, n = task // (s.chunks * s.blocks)
         Py_ssize_t M = s.M, IC = s.g.IC, OC = s.g.OC, c = IC * chunk // s.chunks
         Py_ssize_t channels = IC * (chunk + 1) // s.chunks - c, width = channels * M, pixel = OC, step = OC
-        Py_ssize_t row, p, i, count, top = 0, bottom, place, stop = min((block + 1) * s.block, s.TH)
+        Py_ssize_t row, p, count, top = 0, bottom, place, stop = min((block + 1) * s.block, s.TH)
         tap_t* rows = <tap_t*> scratch
         tap_t* taps = rows + s.g.KH
         real_t* numbers = <real_t*> (taps + s.g.KH * s.g.KW)
@@ -213,7 +214,8 @@ cdef void correlate(
         if M > 1 and s.transposed:
             add_channels(numbers, s.TW, channels, M, target + place * IC + c, IC)
         if activation != LINEAR and s.transposed:
-            finish_row(activation, y + place * IC + c if y != NULL else NULL, target + place * IC + c, s.TW, IC, channels)
+            finish_row(activation, y + place * IC + c if y != NULL else NULL, target + place * IC + c, s.TW, IC,
+                       channels)
         elif activation != LINEAR:
             finish_row(activation, <const real_t*> NULL, out, s.TW, OC, width)
 

@@ -18,7 +18,7 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Step
 from .depthwise_tiles cimport MOST_ROWS, STRIDED_ROWS, load_pixels, meet_column, strip_t, taps_t
 from .geometry cimport geometry_t, read_geometry
-from .select cimport load_lanes, store_lanes
+from .select cimport store_lanes
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_add, vf_fma, vf_load, vf_load_first, vf_store, vf_zero
 from .tiles cimport Pixels, ceil_div, check_scratch
 
@@ -41,7 +41,7 @@ cdef inline void tile(
         tile_t acc
         vf d[2]
         const float* third[2]  # every third tap: x86 addresses p, p + d and p + 2 d with two registers
-        Py_ssize_t r, v, oh, ow
+        Py_ssize_t r, v, oh
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     for r in range(rows):
         for v in range(vectors):
@@ -49,7 +49,7 @@ cdef inline void tile(
     for oh in range(pixels.rows):
         third[0] = x + oh * pixels.row_step
         third[1] = third[0] + 3 * tap
-        for ow in range(pixels.columns):
+        for _ in range(pixels.columns):
             for v in range(vectors):
                 d[v] = vf_load(dpanel + v * VL)
             dpanel += vectors * VL
@@ -90,9 +90,9 @@ cdef inline void pack_row(
 
     The vectors are also added up in `total`, if that is not NULL.
     """
-    cdef Py_ssize_t i, v, c, last = channels - (vectors - 1) * VL
+    cdef Py_ssize_t v, c, last = channels - (vectors - 1) * VL
     cdef vf value
-    for i in range(pixels):
+    for _ in range(pixels):
         if M == 1:
             for v in range(vectors):
                 if v < vectors - 1:
@@ -384,8 +384,8 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
                 memset(patch, 0, self.patch_w * pixel * sizeof(float))
             else:
                 memset(patch, 0, before * pixel * sizeof(float))
-                pack_row(x + ((n * g.IH + ih) * g.IW + left + before) * g.IC, g.IC, inside - before, oc, channels, self.M,
-                         vectors, patch + before * pixel, NULL)
+                pack_row(x + ((n * g.IH + ih) * g.IW + left + before) * g.IC, g.IC, inside - before, oc, channels,
+                         self.M, vectors, patch + before * pixel, NULL)
                 memset(patch + inside * pixel, 0, (self.patch_w - inside) * pixel * sizeof(float))
             patch += self.patch_w * pixel
 

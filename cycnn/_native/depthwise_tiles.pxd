@@ -1,4 +1,4 @@
-"""Register tiles and strips of 3x3 depthwise windows: the innermost loops of `depthwise_windows` and `depthwise_kernel`.
+"""Register tiles and strips of 3x3 depthwise windows: innermost loops of `depthwise_windows` and `depthwise_kernel`.
 
     tile    t[r][j] += sum over i, c of x[i][c] k[kh][kw] where U i = S r + kh, U c = S j + kw
     strip   k[kh][kw] += sum over r, j of x[S r + kh][S j + kw] t[j][r]
@@ -62,8 +62,9 @@ cdef inline void meet_tile(
 
 
 cdef inline void meet_row(
-    const Py_ssize_t i, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs,
-    const float* x, Py_ssize_t pixel, bint left, bint right, const bint few, Py_ssize_t lanes, vf (*t)[4], vf (*k)[3],
+    const Py_ssize_t i, const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U,
+    const bint pairs, const float* x, Py_ssize_t pixel, bint left, bint right, const bint few, Py_ssize_t lanes,
+    vf (*t)[4], vf (*k)[3],
 ) noexcept nogil:
     """Let row i of what a tile meets do so; its first and last pixel only if they are `left` and `right`."""
     cdef Py_ssize_t T = 2 if pairs else S, last = ((W - 1) * T + 2) // U

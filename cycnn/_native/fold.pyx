@@ -77,8 +77,9 @@ cdef class FoldNorm(Step):
         self, Buffer kernel, Buffer bias, Buffer mean, Buffer variance, Buffer gamma, Buffer beta, Buffer folded,
         Buffer shift, Py_ssize_t inner, double epsilon
     ):
-        self.kernel, self.bias, self.mean, self.variance, self.gamma, self.beta = kernel, bias, mean, variance, gamma, beta
-        self.folded, self.shift, self.inner, self.epsilon = folded, shift, inner, epsilon
+        self.kernel, self.bias, self.mean, self.variance = kernel, bias, mean, variance
+        self.gamma, self.beta, self.folded, self.shift = gamma, beta, folded, shift
+        self.inner, self.epsilon = inner, epsilon
         self.C, self.line = mean.size, mean.size * inner
         self.rows, self.block = kernel.size // max(self.line, 1), max(1, BLOCK // max(self.line, 1))
         self.factors = Memory(self.line * kernel.itemsize)
@@ -111,5 +112,6 @@ cdef class FoldNorm(Step):
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
         cdef Py_ssize_t first = i * self.block, at = first * self.line * self.kernel.itemsize
         self.multiply(
-            self.kernel.data + at, self.factors.data, self.folded.data + at, min(self.block, self.rows - first), self.line
+            self.kernel.data + at, self.factors.data, self.folded.data + at, min(self.block, self.rows - first),
+            self.line
         )

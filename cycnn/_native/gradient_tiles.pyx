@@ -34,7 +34,7 @@ cdef inline void gradient_tile(
         vf zeros[3]
         const float* a_place
         const float* b_place
-        Py_ssize_t v, n, row, column, numbers = (vectors - 1) * VL + last
+        Py_ssize_t v, n, row, numbers = (vectors - 1) * VL + last
     rows = min(rows, <Py_ssize_t> (WIDE_ROWS if vectors == 3 else TILE_ROWS))  # the compiler knows it then
     if product.fresh:
         for v in range(vectors):
@@ -46,7 +46,7 @@ cdef inline void gradient_tile(
         for row in range(product.rows):
             a_place = a + n * product.a_image + row * product.a_row
             b_place = b + n * product.b_image + row * product.b_row
-            for column in range(product.columns):
+            for _ in range(product.columns):
                 prefetch(ahead)
                 ahead += ahead_step
                 add_tap(rows, vectors, acc, a_place, 1, b_place)
@@ -144,8 +144,8 @@ cdef void pack_panel(
     const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel
 ) noexcept nogil:
     """Copy some numbers of each pixel, and zeros behind them where they do not fill whole vectors."""
-    cdef Py_ssize_t vectors = ceil_div(numbers, VL), last = numbers - (vectors - 1) * VL, i, v
-    for i in range(pixels):
+    cdef Py_ssize_t vectors = ceil_div(numbers, VL), last = numbers - (vectors - 1) * VL, v
+    for _ in range(pixels):
         for v in range(vectors - 1):
             vf_store(panel + v * VL, vf_load(b + v * VL))
         vf_store(panel + (vectors - 1) * VL, vf_load_first(b + (vectors - 1) * VL, last))
@@ -158,14 +158,14 @@ cdef void add_pixels(
 ) noexcept nogil:
     """sums[i] += sum over pixels p of b[p][i], every fourth pixel by itself; sums has whole vectors."""
     cdef:
-        Py_ssize_t last, c, i, q
+        Py_ssize_t last, c, q
         const float* place
         vf four[4]
     for c in range(0, ceil_div(numbers, VL)):
         place, last = b + c * VL, min(numbers - c * VL, <Py_ssize_t> VL)
         for q in range(4):
             four[q] = vf_zero()
-        for i in range(pixels // 4):
+        for _ in range(pixels // 4):
             if last == VL:
                 for q in range(4):
                     four[q] = vf_add(four[q], vf_load(place + q * pixel))
@@ -173,7 +173,7 @@ cdef void add_pixels(
                 for q in range(4):
                     four[q] = vf_add(four[q], vf_load_first(place + q * pixel, last))
             place += 4 * pixel
-        for i in range(pixels % 4):
+        for _ in range(pixels % 4):
             four[0] = vf_add(four[0], vf_load_first(place, last))
             place += pixel
         four[0] = vf_add(vf_add(four[0], four[1]), vf_add(four[2], four[3]))

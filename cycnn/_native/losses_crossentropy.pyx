@@ -157,7 +157,7 @@ cdef void _binary_from_probabilities(
 
 
 cdef class SparseCategoricalCrossentropy(Loss):
-    """Cross-entropy with labels, int32 (rows,). A label that is no column gives NaN, but `ignore_class`, an int or None.
+    """Cross-entropy with labels, int32 (rows,). A label of no column gives NaN, but `ignore_class`, an int or None.
 
     From logits, `probabilities` receives their softmax.
     """

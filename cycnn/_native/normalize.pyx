@@ -42,8 +42,8 @@ ctypedef void (*scale_loop)(
     Py_ssize_t groups, Py_ssize_t per_group, double epsilon
 ) noexcept nogil
 ctypedef void (*affine_loop)(
-    const void* x, const void* scale, const void* shift, const void* residual, void* out, Py_ssize_t n, Py_ssize_t width,
-    int activation
+    const void* x, const void* scale, const void* shift, const void* residual, void* out, Py_ssize_t n,
+    Py_ssize_t width, int activation
 ) noexcept nogil
 ctypedef void (*repeat_loop)(const void* a, void* out, Py_ssize_t C, Py_ssize_t repeats) noexcept nogil
 ctypedef void (*average_loop)(void* moving, const void* batch, Py_ssize_t n, double momentum) noexcept nogil
@@ -240,7 +240,8 @@ cdef class ChannelMoments(Channels):
     cdef void combine(self, Py_ssize_t image, Py_ssize_t c, Py_ssize_t columns) noexcept nogil:
         cdef Py_ssize_t at = image * self.C * self.itemsize
         self.last(
-            self, image, c, columns, self.x.data + (image * self.R + self.lines * self.repeats) * self.C * self.itemsize,
+            self, image, c, columns,
+            self.x.data + (image * self.R + self.lines * self.repeats) * self.C * self.itemsize,
             self.mean.data + at, self.variance.data + at
         )
 
@@ -255,7 +256,8 @@ cdef class GroupMoments(Step):
 
     def __init__(self, Buffer means, Buffer variances, Buffer mean, Buffer variance):
         self.means, self.variances, self.mean, self.variance = means, variances, mean, variance
-        self.loop = <group_loop> _group_moments[float] if mean.dtype == "float32" else <group_loop> _group_moments[double]
+        self.loop = <group_loop> _group_moments[float] if mean.dtype == "float32" else (
+            <group_loop> _group_moments[double])
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t g, itemsize = self.mean.itemsize, n = self.means.size // max(self.mean.size, 1), at

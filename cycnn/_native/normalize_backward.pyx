@@ -19,7 +19,9 @@ from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
 from .strips cimport STRIP, strip_products
 
-ctypedef void (*centers_loop)(const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats) noexcept nogil
+ctypedef void (*centers_loop)(
+    const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats
+) noexcept nogil
 ctypedef void (*sums_loop)(
     const void* x, const void* dout, const void* center, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns,
     double* sums, void* scratch
@@ -29,8 +31,8 @@ ctypedef void (*combine_loop)(
     const void* center, const void* variance, void* by_scale, void* by_shift, double epsilon
 ) noexcept nogil
 ctypedef void (*factors_loop)(
-    const void* mean, const void* variance, const void* gamma, const void* by_scale, const void* by_shift, void* factors,
-    Py_ssize_t rows, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats, double epsilon
+    const void* mean, const void* variance, const void* gamma, const void* by_scale, const void* by_shift,
+    void* factors, Py_ssize_t rows, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats, double epsilon
 ) noexcept nogil
 ctypedef void (*backward_loop)(
     const void* dout, const void* x, const void* factors, void* dx, Py_ssize_t n, Py_ssize_t width, int activation,
@@ -305,8 +307,8 @@ cdef class ChannelNormBackward(Channels):
             group, channel = image * self.G * self.itemsize, image * self.C * self.itemsize
             self.lay_out(
                 self.mean.data + group, self.variance.data + group, gamma, self.by_scale.data + channel,
-                self.by_shift.data + channel, self.work + image * 4 * self.width * self.itemsize, self.R, self.C, self.G,
-                self.repeats, self.epsilon
+                self.by_shift.data + channel, self.work + image * 4 * self.width * self.itemsize, self.R, self.C,
+                self.G, self.repeats, self.epsilon
             )
         self.split(self.M * self.chunks, 6.0 * self.x.size)
 

@@ -5,11 +5,12 @@
     RowNormSums      dgamma_i = sum_r dout_ri xhat_ri,  dbeta_i = sum_r dout_ri
     RowNormBackward  dx_ri = h_r (g_ri - sum_j g_rj / D - weight h_r xhat_ri sum_j g_rj (x_rj - mean_r)), g = gamma dout
 
-R rows x D numbers. Layer normalisation has weight = 1 / D. Without means they count as zero, and the second term of dx is
-missing: the root mean square (weight = 1 / D), and the norm (weight = 1, epsilon = 0). A row at the limit is only scaled.
+R rows x D numbers. Layer normalisation has weight = 1 / D. Without means they count as zero, and the second term of dx
+is missing: the root mean square (weight = 1 / D), and the norm (weight = 1, epsilon = 0). A row at the limit is only
+scaled.
 
-A row is read from memory once: pieces of it are summed in the cache, then read again for the sums around their own mean,
-and join in double, as in `normalize.pyx` and as accurate: about PIECE / LANES / 2 + 8 roundings at worst.
+A row is read from memory once: pieces of it are summed in the cache, then read again for the sums around their own
+mean, and join in double, as in `normalize.pyx` and as accurate: about PIECE / LANES / 2 + 8 roundings at worst.
 """
 
 from libc.math cimport sqrt
@@ -35,7 +36,9 @@ ctypedef void (*sums_loop)(
     const void* x, const void* dout, const void* mean, const void* inverse, Py_ssize_t width, Py_ssize_t rows,
     Py_ssize_t columns, double* sums, void* scratch
 ) noexcept nogil
-ctypedef void (*combine_loop)(Channels s, Py_ssize_t row, Py_ssize_t first, Py_ssize_t columns, void* out) noexcept nogil
+ctypedef void (*combine_loop)(
+    Channels s, Py_ssize_t row, Py_ssize_t first, Py_ssize_t columns, void* out
+) noexcept nogil
 
 
 cdef inline real_t _sum(const real_t* x, Py_ssize_t n) noexcept nogil:
@@ -172,7 +175,8 @@ cdef void _norm_rows_backward(
         factor, slope = <real_t> h, <real_t> (-h * h * h * weight * dot)
         offset = 0 if mean == NULL else <real_t> (-h * total / columns)
         for i in range(columns):
-            dx[at + i] = factor * dout[at + i] * (one if gamma == NULL else gamma[i]) + (slope * (x[at + i] - m) + offset)
+            dx[at + i] = factor * dout[at + i] * (one if gamma == NULL else gamma[i]) \
+                + (slope * (x[at + i] - m) + offset)
     chain_activation(activation, y, dx, rows * columns)
 
 
@@ -336,7 +340,8 @@ cdef class RowNormSums(Channels):
             self.loop(
                 self.x.data + at, self.dout.data + at,
                 NULL if self.mean is None else self.mean.data + line * self.itemsize,
-                self.inverse.data + line * self.itemsize, self.width, min(self.block, end - line), columns, sums, scratch
+                self.inverse.data + line * self.itemsize, self.width, min(self.block, end - line), columns, sums,
+                scratch
             )
             line += self.block
 

@@ -1,6 +1,7 @@
 """Parameter updates, in one pass over memory. w is the parameter, g its gradient, t the number of the update:
 
-    sgd       v <- momentum v - rate g, w <- w + v, with Nesterov w <- w + momentum v - rate g; without v, w <- w - rate g
+    sgd       v <- momentum v - rate g, w <- w + v, with Nesterov w <- w + momentum v - rate g;
+              without v, w <- w - rate g
     adam      m <- m + (1 - beta_1) (g - m), v <- v + (1 - beta_2) (g^2 - v)
               w <- w - alpha m / (sqrt(v) + epsilon), with AMSGrad the largest v so far under the root
     adamax    m as above, u <- max(beta_2 u, |g|), w <- w - alpha m / (u + epsilon)
@@ -336,8 +337,8 @@ cdef class SquaredNorm(Step):
 cdef class ParameterUpdate(Step):
     """One update of one parameter by a rule, with everything around it.
 
-    `squares` has the sums of squares of the gradients whose common norm is clipped to `most`: of this parameter's alone,
-    or `across` all of them, where an infinite norm makes every gradient NaN.
+    `squares` has the sums of squares of the gradients whose common norm is clipped to `most`: of this parameter's
+    alone, or `across` all of them, where an infinite norm makes every gradient NaN.
     """
 
     cdef:

@@ -26,10 +26,10 @@ cdef class FmaPeak(Step):
         cdef:
             vf sums[CHAINS]
             vf a = vf_set1(self.sink[0]), b = vf_set1(0.5)
-            Py_ssize_t i, r
+            Py_ssize_t i, _
         for i in range(CHAINS):
             sums[i] = vf_set1(<float> i)
-        for r in range(ROUNDS):
+        for _ in range(ROUNDS):
             for i in range(CHAINS):
                 sums[i] = vf_fma(sums[i], b, a)
         for i in range(1, CHAINS):

@@ -7,8 +7,8 @@
 
 where ih = oh * stride_h - pad_top + kh * dilation_h and iw = ow * stride_w - pad_left + kw * dilation_w; what falls
 outside an array is left out. Images are N x IH x IW x IC, outputs N x OH x OW x OC, kernels KH x KW x KC x OC, where KC
-is IC, or less: then each of IC / KC groups of input channels meets a part of the output channels of its own. A transposed
-convolution is dx with a bias and an activation.
+is IC, or less: then each of IC / KC groups of input channels meets a part of the output channels of its own. A
+transposed convolution is dx with a bias and an activation.
 
 Every loop computes what it stores from start to end, in the order of the formula; so tasks share nothing, and the
 innermost loop runs over contiguous channels.

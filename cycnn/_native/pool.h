@@ -13,8 +13,8 @@
 
 typedef void (*task_t)(void *context, ptrdiff_t task, char *scratch);
 
-/* `cost` is about the operations of all tasks, as `Step` counts them. What is small is done by the caller alone, and more
-   is small while the threads run on cores that do not share a cache. */
+/* `cost` is about the operations of all tasks, as `Step` counts them. What is small is done by the caller alone, and
+   more is small while the threads run on cores that do not share a cache. */
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost);
 
 /* A thread says when it begins and ends to run a program. Of those that do so at once each leaves a processor to every
@@ -31,7 +31,8 @@ int pool_size(void);
 int pool_reserve(size_t bytes);
 
 /* What is derived from parameters is shared by the threads that read it: one of them makes it anew while others wait.
-   Returns 0 if `*made` says that it is of this version; otherwise it is to be made, and then pool_end_copy to be called. */
+   Returns 0 if `*made` says that it is of this version; otherwise it is to be made, and then pool_end_copy to be
+   called. */
 int pool_begin_copy(unsigned long long *made, unsigned long long version);
 void pool_end_copy(unsigned long long *made, unsigned long long version);
 

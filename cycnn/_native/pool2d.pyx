@@ -51,12 +51,12 @@ cdef inline void _max_block(
         int32_t found[MAX_LANES]
         real_t value, old
         int32_t here, old_position
-        Py_ssize_t row, column, c
+        Py_ssize_t column, c
         bint better
     for c in range(n):
         best[c] = -INFINITY if p.rows > 0 else 0
         found[c] = position if p.rows > 0 else 0
-    for row in range(p.rows):
+    for _ in range(p.rows):
         for column in range(p.columns):
             here = position + <int32_t> column
             for c in range(n):
@@ -136,10 +136,10 @@ cdef inline void _average_block(
     cdef:
         real_t total[AVERAGE_LANES]
         real_t count = max(1, p.rows * p.columns)
-        Py_ssize_t row, column, c
+        Py_ssize_t column, c
     for c in range(n):
         total[c] = 0
-    for row in range(p.rows):
+    for _ in range(p.rows):
         for column in range(p.columns):
             for c in range(n):
                 total[c] += x[column * C + c]

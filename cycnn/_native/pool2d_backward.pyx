@@ -115,9 +115,11 @@ cdef inline void _spread_rows(
             if real_t is float and index_t is uint8_t:
                 if not average and simple(activation):
                     if C < VL:
-                        _spread_vectors(dout + o, index + o, y + o, position, kw_stop - kw, C, dx + i, activation, True)
+                        _spread_vectors(dout + o, index + o, y + o,
+                                        position, kw_stop - kw, C, dx + i, activation, True)
                     else:
-                        _spread_vectors(dout + o, index + o, y + o, position, kw_stop - kw, C, dx + i, activation, False)
+                        _spread_vectors(dout + o, index + o, y + o,
+                                        position, kw_stop - kw, C, dx + i, activation, False)
                     c = C
             while c < C:
                 if o + c <= out_end and i + (kw_stop - kw - 1) * C + c <= dx_end:

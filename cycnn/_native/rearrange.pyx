@@ -13,7 +13,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport real_t
-from .rearrange cimport MOST, advance, close, copy_loop, copy_walk, item_t, join, place_t, read_walk, seek, walk_t
+from .rearrange cimport advance, close, copy_loop, copy_walk, item_t, join, place_t, read_walk, seek, walk_t
 from .rows cimport row_sum
 
 cdef enum:

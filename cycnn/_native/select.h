@@ -1,5 +1,5 @@
-/* Vectors that are chosen lane by lane: rectifiers and their derivatives as in activations.pxd; maxima and where they are.
-   `vi` is a vector of as many integers. */
+/* Vectors that are chosen lane by lane: rectifiers and their derivatives as in activations.pxd; maxima and where they
+   are. `vi` is a vector of as many integers. */
 
 #ifndef CYCNN_SELECT_H
 #define CYCNN_SELECT_H
@@ -53,7 +53,10 @@ static inline int vf_any_nan(vf a)
 {
     return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)a, _CMP_UNORD_Q)) != 0;
 }
-static inline vi vi_load_bytes(const uint8_t *p) { return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+static inline vi vi_load_bytes(const uint8_t *p)
+{
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+}
 static inline void vi_store_bytes(uint8_t *p, vi a)
 {
     __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));

@@ -3,7 +3,8 @@
    Every instruction set gives the same names, so the kernels are written once. The compiler's own
    vector extensions are used where they exist; a struct of four floats stands in elsewhere.
    Tiles of TILE_ROWS x 2 vectors fill the register file and leave room for the operands:
-   11 x 2 of 32 registers (gcc 12 spills the twelfth), 6 x 2 of 16, and 4 x 2 where a multiplication needs one of its own. */
+   11 x 2 of 32 registers (gcc 12 spills the twelfth), 6 x 2 of 16, and 4 x 2 where a multiplication needs one of
+   its own. */
 
 #ifndef CYCNN_SIMD_H
 #define CYCNN_SIMD_H

@@ -7,7 +7,8 @@
 
 #include "exp.h"
 
-/* ln x for normal x > 0, within 0.9 units: x = m 2^e with m from sqrt(1/2) to sqrt 2, ln m = f - f^2/2 + f^3 P(f), f = m - 1. */
+/* ln x for normal x > 0, within 0.9 units: x = m 2^e with m from sqrt(1/2) to sqrt 2, ln m = f - f^2/2 + f^3 P(f),
+   f = m - 1. */
 static inline float log_float(float x)
 {
     const uint32_t root = 0x3f3504f3u; /* sqrt(1/2) */

@@ -36,10 +36,10 @@ cdef inline void strip_moments(
         vf less[VECTORS]
         vf share = vf_set1(-1 / <float> rows)
         const float* row = x
-        Py_ssize_t r, v
+        Py_ssize_t v
     for v in range(VECTORS):
         a[0][v] = a[1][v] = vf_zero()
-    for r in range(rows // 2):
+    for _ in range(rows // 2):
         for v in range(VECTORS):
             a[0][v] = vf_add(a[0][v], vf_load(row + v * VL))
             a[1][v] = vf_add(a[1][v], vf_load(row + width + v * VL))
@@ -51,7 +51,7 @@ cdef inline void strip_moments(
         vf_store(center + v * VL, vf_fma(less[v], vf_set1(-1), vf_zero()))
         a[0][v] = a[1][v] = b[0][v] = b[1][v] = vf_zero()
     row = x
-    for r in range(rows // 2):
+    for _ in range(rows // 2):
         add_moments(0, row, less, a, b)
         add_moments(1, row + width, less, a, b)
         fetch(row + rows * width, STRIP)
@@ -87,11 +87,11 @@ cdef inline void strip_products(
         vf a[2][VECTORS]
         vf b[2][VECTORS]
         vf less[VECTORS]
-        Py_ssize_t r, v, ahead = rows * width
+        Py_ssize_t v, ahead = rows * width
     for v in range(VECTORS):
         less[v] = vf_fma(vf_load(center + v * VL), vf_set1(-1), vf_zero())
         a[0][v] = a[1][v] = b[0][v] = b[1][v] = vf_zero()
-    for r in range(rows // 2):
+    for _ in range(rows // 2):
         add_products(0, x, dout, less, a, b)
         add_products(1, x + width, dout + width, less, a, b)
         fetch(x + ahead, STRIP)

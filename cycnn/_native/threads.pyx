@@ -69,10 +69,8 @@ def size():
 
 
 cdef void _divide_often(void* context, Py_ssize_t task, char* scratch) noexcept nogil:
-    cdef:
-        Py_ssize_t i
-        double x = 1e300
-    for i in range(<Py_ssize_t> (<double*> context)[0]):
+    cdef double x = 1e300
+    for _ in range(<Py_ssize_t> (<double*> context)[0]):
         x = x / 1.0000001
     (<double*> context)[1 + task] = x
 
@@ -82,10 +80,8 @@ def divide_often(Py_ssize_t tasks, Py_ssize_t divisions, Py_ssize_t runs):
 
     At most 63 tasks.
     """
-    cdef:
-        double context[64]
-        Py_ssize_t i
+    cdef double context[64]
     context[0] = divisions
     with nogil:
-        for i in range(runs):
+        for _ in range(runs):
             pool_run(_divide_often, context, tasks, 1e9)

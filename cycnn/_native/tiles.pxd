@@ -145,10 +145,10 @@ cdef inline void sliding_tile(
         sums_t acc
         vf b[5]
         vf bias = vf_load(epilogue.bias)
-        Py_ssize_t kh, kw, c
+        Py_ssize_t kw, c
     rows = min(rows, <Py_ssize_t> SLIDE_ROWS)
     fill_tile(rows, 1, acc, &bias)
-    for kh in range(KH):
+    for _ in range(KH):
         for c in range(C):
             for kw in range(KW):
                 b[kw] = vf_load(panel + (kw * C + c) * VL)
@@ -180,7 +180,8 @@ cdef inline void copy_patch(
             if before > 0:
                 memset(patch, 0, before * patch_pixel * sizeof(float))
             if pixel == channels and patch_pixel == channels:
-                memcpy(patch + before * channels, source + before * channels, (inside - before) * channels * sizeof(float))
+                memcpy(patch + before * channels, source + before * channels,
+                       (inside - before) * channels * sizeof(float))
             else:
                 for c in range(before, inside):
                     memcpy(patch + c * patch_pixel, source + c * pixel, channels * sizeof(float))

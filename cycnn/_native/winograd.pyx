@@ -52,8 +52,8 @@ cdef enum:
 cdef class WinogradKernel(Step):
     """The kernel at the 36 points, in panels [panel][point][c][PANEL], made again only when the kernel has changed.
 
-    One that is `large` is not kept, for reading it from memory would take longer than to make it. One that is not `kept`
-    has no memory of its own, and is made anew wherever its only user says.
+    One that is `large` is not kept, for reading it from memory would take longer than to make it. One that is not
+    `kept` has no memory of its own, and is made anew wherever its only user says.
     """
 
     cdef:

@@ -47,7 +47,7 @@ cdef inline void product_tile(
         tile_t acc
         vf b[2]
         vf a
-        Py_ssize_t r, v, t
+        Py_ssize_t r, v
     rows = min(rows, <Py_ssize_t> TILE_ROWS)  # so the compiler knows it where no such tile is called
     if fresh:
         for r in range(rows):
@@ -57,7 +57,7 @@ cdef inline void product_tile(
         for r in range(rows):
             for v in range(vectors):
                 acc[r][v] = vf_load(sums + r * sums_row + v * VL)
-    for t in range(depth):
+    for _ in range(depth):
         for v in range(vectors):
             b[v] = vf_load(d + v * VL)
         for r in range(rows):
