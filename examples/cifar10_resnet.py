@@ -4,8 +4,8 @@
 
 With one block a stage and Adam this is the recipe of MLPerf Tiny (78,666 parameters); `--blocks 3` is ResNet-20
 (He et al., "Deep residual learning for image recognition", 2015). At its learning rate the accuracy on the test images
-jumps by several percent from one epoch to the next, so the moving average of the last thousand steps' parameters is kept
-beside: epochs show the test accuracy of the parameters themselves, and the last line that of their average.
+jumps by several percent from one epoch to the next, so the moving average of the parameters over some thousand steps is
+kept beside: epochs show the test accuracy of the parameters themselves, and the last line that of their average.
 """
 
 import argparse
