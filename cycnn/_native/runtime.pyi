@@ -39,6 +39,7 @@ class Program:
     def __init__(self, steps: Iterable[Step]) -> None: ...
     def run(self) -> None: ...
 
+@disjoint_base
 class Pieces(Step):
     def __init__(
         self,
