@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # Full batches and a smaller last one, in training, validation and prediction.
 MOST_PROGRAMS = 6
 
-
 # Of activations that a thread works in at a time, in prediction: what the second cache of a core holds, or nearly so.
 PIECE = 1 << 20
 FEWEST_ROWS = 4  # parameters are read anew for each piece

@@ -18,7 +18,7 @@
 /* Work below this cost is not worth dividing, by how far apart the threads run: about 1 and 10 microseconds. */
 static const double SMALL_WORK[] = {12e3, 100e3};
 /* Nanoseconds for a word from one core to another: 40 where they share the last cache, 250 where they do not. */
-#define FAR 120
+#define FAR_APART 120
 #define SAMPLES 16 /* of which the quickest counts: others were held up */
 /* Of so many small runs, some are divided to see whether threads have come nearer: a virtual processor moves. */
 #define TRIAL 1024
@@ -211,7 +211,7 @@ static void note_distance(int64_t taken)
     static int samples;
     if (taken < least) least = taken;
     if (++samples < SAMPLES) return;
-    atomic_store(&pool.far, least > FAR);
+    atomic_store(&pool.far, least > FAR_APART);
     least = INT64_MAX;
     samples = 0;
 }
