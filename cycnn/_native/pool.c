@@ -18,7 +18,7 @@
 /* Work below this cost is not worth dividing, by how far apart the threads run: about 1 and 10 microseconds. */
 static const double SMALL_WORK[] = {12e3, 100e3};
 /* Nanoseconds for a word from one core to another: 40 where they share the last cache, 250 where they do not. */
-#define FAR_APART 120
+#define FAR_AWAY 120
 #define SAMPLES 16 /* of which the quickest counts: others were held up */
 /* Of so many small runs, some are divided to see whether threads have come nearer: a virtual processor moves. */
 #define TRIAL 1024
@@ -49,8 +49,8 @@ static struct {
     void *context;
     _Atomic int cpu; /* where the last run was called */
     _Atomic int64_t called; /* when */
-    _Atomic int far; /* whether the threads do not share a cache */
-    _Atomic unsigned int small; /* runs that were small for this reason only */
+    _Atomic int apart; /* whether the threads do not share a cache */
+    _Atomic unsigned int spared; /* runs that were small for this reason only */
     size_t scratch_bytes;
     member_t *members; /* the caller, and the workers; NULL before these are started */
     int started;
@@ -211,7 +211,7 @@ static void note_distance(int64_t taken)
     static int samples;
     if (taken < least) least = taken;
     if (++samples < SAMPLES) return;
-    atomic_store(&pool.far, least > FAR_APART);
+    atomic_store(&pool.apart, least > FAR_AWAY);
     least = INT64_MAX;
     samples = 0;
 }
@@ -407,8 +407,8 @@ static void run_together(task_t task, void *context, ptrdiff_t count, int helper
 static int is_small(double cost)
 {
     if (cost < SMALL_WORK[0]) return 1;
-    if (!atomic_load(&pool.far) || cost >= SMALL_WORK[1]) return 0;
-    return atomic_fetch_add(&pool.small, 1) % TRIAL >= SAMPLES;
+    if (!atomic_load(&pool.apart) || cost >= SMALL_WORK[1]) return 0;
+    return atomic_fetch_add(&pool.spared, 1) % TRIAL >= SAMPLES;
 }
 
 void pool_run(task_t task, void *context, ptrdiff_t count, double cost)
