@@ -160,8 +160,8 @@ cdef void correlate_row(
 ) noexcept nogil:
     """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x.
 
-    Each tile of the block, of which this is row `row`, fetches its share of the next panel where the kernel is large,
-    unless two panels are.
+    Where the kernel is large and a panel of it is not, each tile of the block, of which this is row `row`, fetches its
+    share of the next panel.
     """
     cdef:
         bint slides = phase.slides and channels <= VL

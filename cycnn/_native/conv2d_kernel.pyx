@@ -139,8 +139,8 @@ cdef class Conv2DBackwardKernel(Step):
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
             or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0 \
             or not self.transposes and self.cuts > 1 and self.IC % CONFLICT == 0
-        # They share few sets of the first-level cache.
-        # 6 x 2 vectors ask more of the second than it gives; 11 x 2 do not.
+        # Such pixels share few sets of the first-level cache, and 6 x 2 vectors ask more of the second than it gives;
+        # 11 x 2 do not.
         self.packs = VL == 8 and not self.transposes and self.groups * self.OC % PACKED == 0 < self.OC \
             and self.runs * self.cut >= 2 * CUT
         if self.copies:

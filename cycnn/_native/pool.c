@@ -204,7 +204,7 @@ static void run_tasks(int number)
     }
 }
 
-/* Learn from how long the first worker, which was spinning, took to see a call. */
+/* Learn from how long the first worker took to see a call how far it is from the caller. */
 static void note_distance(int64_t taken)
 {
     static int64_t least = INT64_MAX;

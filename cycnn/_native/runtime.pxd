@@ -48,7 +48,3 @@ cdef class Program:
         Py_ssize_t count
         Py_ssize_t scratch
     cdef void run_steps(self) noexcept nogil
-
-ctypedef struct Port:
-    void* buffer  # a program's, of one piece
-    char* whole   # what it is a piece of

@@ -2,7 +2,8 @@
 
 A `Buffer` is a typed, C-contiguous block that may be bound late: to an array of the user's or to a place in the
 arena. A `Step` reads and writes buffers; its `run` is a C-level method without the GIL. A `Program` runs its
-steps in order in one call. Steps read `buffer.data` when they run, so a buffer may be bound anew between runs.
+steps in order in one call. Steps read `buffer.data` when they run, so a buffer may be bound anew between runs, and
+`Pieces` lets programs of one kind share a batch.
 """
 
 from cpython.buffer cimport (
@@ -205,6 +206,11 @@ cdef class Program:
 
     def __dealloc__(self):
         free(self.calls)
+
+
+cdef struct Port:
+    void* buffer  # a program's, of one piece
+    char* whole   # what it is a piece of
 
 
 cdef class Pieces(Step):
