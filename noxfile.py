@@ -16,28 +16,25 @@ nox.options.default_venv_backend = "venv"
 
 TEST = ["pytest>=8", "hypothesis>=6", "pillow>=10", "threadpoolctl>=3.5"]
 BUILD = ["setuptools>=77", "cython>=3.1", "numpy>=1.26", "safetensors>=0.4", "tqdm>=4.60"]
-# The tests that go through compiled code: kernels, threads, and a training of each kind.
-NATIVE = [
-    f"tests/test_{name}.py"
-    for name in (
-        *(
-            "conv2d",
-            "grouped_conv2d",
-            "pool2d",
-            "depthwise",
-            "normalize",
-            "elementwise",
-            "pointwise",
-            "softmax",
-            "noise",
-        ),
-        *("combine", "rearrange", "resize", "augment", "losses_native", "optimizers_native", "regularizers_native"),
-        *("winograd", "winograd_kernel", "native", "program", "programs", "threads", "failures", "training"),
-        "random_graphs",
-    )
-]
-RACES = [f"tests/test_{name}.py" for name in ("threads", "failures", "program", "programs")]
-EMULATED = [f"tests/test_{name}.py" for name in ("conv2d", "pool2d", "depthwise", "normalize")]
+KERNELS = (
+    *("conv2d", "grouped_conv2d", "winograd", "winograd_kernel", "depthwise", "pool2d", "normalize", "elementwise"),
+    *("pointwise", "softmax", "noise", "combine", "rearrange", "resize", "augment"),
+    *("losses_native", "optimizers_native", "regularizers_native"),
+)
+WHOLE = ("program", "programs", "training", "random_graphs")
+PROCESSES = ("native", "threads", "failures")
+
+
+def test_files(*names):
+    """Return the test files of these names."""
+    return [f"tests/test_{name}.py" for name in names]
+
+
+# The tests that go through compiled code: kernels, whole models, threads and processes.
+NATIVE = test_files(*KERNELS, *WHOLE, *PROCESSES)
+RACES = test_files("threads", "failures", "program", "programs")
+# Processes that a test starts are not emulated.
+EMULATED = test_files(*KERNELS, *WHOLE)
 LARGEST_WHEEL = 3_000_000
 
 
@@ -173,7 +170,8 @@ def emulated(session):
 @nox.session
 def aarch64(session):
     """Run the kernels' tests with NEON: `nox -s aarch64 -- ROOT`, an unpacked Debian for arm64 with Python 3.11."""
-    root = Path(session.posargs[0] if session.posargs else "/usr/aarch64-linux-gnu").resolve()
+    root, *tests = session.posargs or ["/usr/aarch64-linux-gnu"]
+    root = Path(root).resolve()
     include = f"-I{root}/usr/include/python3.11 -I{root}/usr/include"
     script = (
         "import platform, runpy, sys; platform.machine = lambda: 'aarch64'; sys.path.insert(0, '.');"
@@ -188,7 +186,7 @@ def aarch64(session):
     wanted = ["numpy>=1.26", "safetensors>=0.4", "tqdm>=4.60", *TEST]
     session.run("pip", "install", *wheels, "--only-binary=:all:", f"--target={packages}", *wanted)
     run = ["qemu-aarch64-static", "-L", str(root), "-E", f"PYTHONPATH={copy}:{packages}", f"{root}/usr/bin/python3.11"]
-    session.run(*run, "-m", "pytest", "-q", *EMULATED, external=True)
+    session.run(*run, "-m", "pytest", "-q", *(tests or EMULATED), external=True)
 
 
 @nox.session

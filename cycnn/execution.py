@@ -224,7 +224,7 @@ class Execution:
         key = self._key("predict", batch)
 
         def lower_one(first: Lowered | None) -> Lowered:
-            return self._lower(*key[:4]) if first is None else self._lower_as_it_is("predict", first.rows, key[2])
+            return self._lower(*key[:4]) if first is None else self._lower_rows("predict", first.rows, key[2])
 
         return self._programs.claim(key, key[1], lower_one)
 
@@ -241,11 +241,12 @@ class Execution:
         if mode == "train":
             assert self.optimizer is not None
             self.optimizer.build(self.trainable_variables)
-        lowered = self._lower_as_it_is(mode, batch_size, input_dtypes, weighted)
+        lowered = self._lower_rows(mode, batch_size, input_dtypes, weighted)
         rows = piece(lowered) if mode == "predict" else batch_size
-        return lowered if rows == batch_size else self._lower_as_it_is(mode, rows, input_dtypes)
+        return lowered if rows == batch_size else self._lower_rows(mode, rows, input_dtypes)
 
-    def _lower_as_it_is(self, mode: str, rows: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
+    def _lower_rows(self, mode: str, rows: int, input_dtypes: tuple[str, ...], weighted: bool = False) -> Lowered:
+        """Return a program for so many rows."""
         return lower(cast("Model", self), rows, mode, input_dtypes, [weighted] * len(self.objectives))
 
     def _new_programs(self) -> None:

@@ -5,14 +5,19 @@ raised, a crash, or memory beyond a limit is a finding. Inputs found interesting
 runs them all without atheris.
 """
 
+import atexit
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
-_FILE = Path(tempfile.mkdtemp(prefix="cycnn-fuzz-")) / "input"
+_MEMORY = "/dev/shm"  # where there is this folder: a disk would be waited for at every input
+_FOLDER = tempfile.mkdtemp(prefix="cycnn-fuzz-", dir=_MEMORY if os.path.isdir(_MEMORY) else None)
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+_FILE = Path(_FOLDER) / "input"
 
 
 def file_with(data, suffix=""):
