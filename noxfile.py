@@ -16,25 +16,23 @@ nox.options.default_venv_backend = "venv"
 
 TEST = ["pytest>=8", "hypothesis>=6", "pillow>=10", "threadpoolctl>=3.5"]
 BUILD = ["setuptools>=77", "cython>=3.1", "numpy>=1.26", "safetensors>=0.4", "tqdm>=4.60"]
-KERNELS = (
-    *("conv2d", "grouped_conv2d", "winograd", "winograd_kernel", "depthwise", "pool2d", "normalize", "elementwise"),
-    *("pointwise", "softmax", "noise", "combine", "rearrange", "resize", "augment"),
-    *("losses_native", "optimizers_native", "regularizers_native"),
-)
-WHOLE = ("program", "programs", "training", "random_graphs")
-PROCESSES = ("native", "threads", "failures")
-
-
-def test_files(*names):
-    """Return the test files of these names."""
-    return [f"tests/test_{name}.py" for name in names]
-
-
-# The tests that go through compiled code: kernels, whole models, threads and processes.
-NATIVE = test_files(*KERNELS, *WHOLE, *PROCESSES)
-RACES = test_files("threads", "failures", "program", "programs")
-# Processes that a test starts are not emulated.
-EMULATED = test_files(*KERNELS, *WHOLE)
+# What runs where compiled code is watched, which makes it slow and another: all but whole trainings, which run no line
+# that short ones do not, and the tests that look at the machine code.
+WATCHED = [
+    *("tests", "--ignore=tests/test_examples.py", "--ignore=tests/test_disassembly.py"),
+    *("-k", "not are_learned and not real_digits"),
+]
+RACES = [f"tests/test_{name}.py" for name in ("threads", "failures", "program", "programs")]
+# Kernels and whole models; processes that a test starts would not be emulated.
+EMULATED = [
+    f"tests/test_{name}.py"
+    for name in (
+        *("conv2d", "grouped_conv2d", "winograd", "winograd_kernel", "depthwise", "pool2d", "normalize"),
+        *("elementwise", "pointwise", "softmax", "noise", "combine", "rearrange", "resize", "augment"),
+        *("losses_native", "optimizers_native", "regularizers_native", "program", "programs", "training"),
+        "random_graphs",
+    )
+]
 LARGEST_WHEEL = 3_000_000
 
 
@@ -125,7 +123,7 @@ def asan_ubsan(session):
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     }
-    session.run("python", "-m", "pytest", "-q", *(session.posargs or NATIVE), env=environment)
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or WATCHED), env=environment)
 
 
 @nox.session
@@ -250,8 +248,6 @@ def coverage(session):
     """Measure which lines the tests run, of the Python code and of the compiled code."""
     requirements = [*TEST, "coverage>=7"]
     built_copy(session, requirements=requirements, CYCNN_LIMITED_API="0", CYCNN_TRACE="1", CYCNN_LEVELS="v3")
-    # Whole trainings run no line that short ones do not, and take an hour when each line is watched.
-    short = ["-k", "not learned_with_no_data_at_hand"]
-    session.run("python", "-m", "coverage", "run", "-m", "pytest", "-q", *short, *session.posargs)
+    session.run("python", "-m", "coverage", "run", "-m", "pytest", "-q", *(session.posargs or WATCHED))
     session.run("python", "-m", "coverage", "report", "--include=cycnn/*.py", "--fail-under=95")
     session.run("python", "-m", "coverage", "report", "--include=*.pyx", "--fail-under=90")

@@ -12,14 +12,18 @@ PACKAGE = Path(cycnn.__file__).parent
 SETTINGS = ("CYCNN_ISA", "CYCNN_NUM_THREADS", "OMP_NUM_THREADS")
 
 
+def environment(path=PACKAGE.parent, **settings):
+    """Return this process's environment with these settings, and with cycnn imported from `path`."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    return kept | settings | {"PYTHONPATH": str(path)}
+
+
 def run_python(code, folder, path=PACKAGE.parent, timeout=60, **settings):
     """Run `code` in `folder`, importing cycnn from `path`; return the finished process, with its output as text."""
-    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    environment.update(settings, PYTHONPATH=str(path))
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=folder,
-        env=environment,
+        env=environment(path, **settings),
         timeout=timeout,
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from helpers import assert_same
+from processes import environment
 
 import cycnn
 from cycnn import Input, Sequential, callbacks, layers, losses, utils
@@ -58,11 +59,11 @@ def test_killed_at_twenty_random_moments(tmp_path):
     killed.mkdir()
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    subprocess.run([sys.executable, script, whole, "0"], check=True)
+    subprocess.run([sys.executable, script, whole, "0"], env=environment(), check=True)
     rng = np.random.default_rng(11)
     kills = 0
     while kills < 20:
-        process = subprocess.Popen([sys.executable, script, killed, "0.1"])
+        process = subprocess.Popen([sys.executable, script, killed, "0.1"], env=environment())
         time.sleep(rng.uniform(0.2, 1.0))
         process.kill()
         if process.wait() == -signal.SIGKILL:
@@ -70,7 +71,7 @@ def test_killed_at_twenty_random_moments(tmp_path):
         else:
             check_ended(killed, whole)
             (killed / "final.safetensors").unlink()
-    subprocess.run([sys.executable, script, killed, "0"], check=True)
+    subprocess.run([sys.executable, script, killed, "0"], env=environment(), check=True)
     check_ended(killed, whole)
 
 
