@@ -109,7 +109,8 @@ def compile_arguments(flags):
     """Return the flags of one extension in the words of the compiler that will run."""
     if SANITIZE:
         checks = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
-        return [*COMPILE, *flags, "-O1", "-g", *checks]
+        # Python's own flags let signed numbers wrap, and then an overflow is no error.
+        return [*COMPILE, *flags, "-O1", "-g", "-fno-wrapv", *checks]
     if CLANG_CL:
         return [f"/clang:{flag}" for flag in [*COMPILE, *flags]]
     if VISUAL_STUDIO:
