@@ -4,8 +4,9 @@ cdef extern from "simd.h" nogil:
     enum:
         VL
         TILE_ROWS
-    ctypedef float vf
-    ctypedef float tile_t[12][2]
+    ctypedef struct vf:  # no number: only the functions below take it apart
+        pass
+    ctypedef vf tile_t[12][2]
     vf vf_zero() noexcept
     vf vf_set1(float a) noexcept
     vf vf_load(const float* p) noexcept

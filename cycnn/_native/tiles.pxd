@@ -15,7 +15,7 @@ from .simd cimport TILE_ROWS, VL, vf, vf_load, vf_set1, vf_zero
 cdef extern from "tiles.h" nogil:
     enum:
         SLIDE_ROWS
-    ctypedef float sums_t[36]
+    ctypedef vf sums_t[36]
     void fill_tile(Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const vf* value) noexcept
     void load_tile(
         Py_ssize_t rows, Py_ssize_t vectors, vf* acc, const float* sums, Py_ssize_t row, Py_ssize_t numbers
