@@ -170,9 +170,10 @@ def emulated(session):
 
 @nox.session
 def aarch64(session):
-    """Run the kernels' tests with NEON: `nox -s aarch64 -- ROOT`, an unpacked Debian for arm64 with Python 3.11."""
-    root, *tests = session.posargs or ["/usr/aarch64-linux-gnu"]
-    root = Path(root).resolve()
+    """Run the same with NEON: `nox -s aarch64 -- ROOT`, where a Debian for arm64 with python3.11-dev is unpacked."""
+    if not session.posargs:
+        session.error("Where is the Debian? mmdebstrap or debootstrap makes one: nox -s aarch64 -- ROOT")
+    root, tests = Path(session.posargs[0]).resolve(), session.posargs[1:]
     include = f"-I{root}/usr/include/python3.11 -I{root}/usr/include"
     script = (
         "import platform, runpy, sys; platform.machine = lambda: 'aarch64'; sys.path.insert(0, '.');"
