@@ -144,6 +144,23 @@ cdef void _nadam(
         w[i] -= (alpha * m[i] + alpha_g * g[i]) / (_sqrt(alpha_v * v[i]) + epsilon)
 
 
+cdef inline void _rmsprop_step(
+    const bint centers, const bint rolls, real_t* w, const real_t* g, const real_t* v, real_t* b, const real_t* a,
+    Py_ssize_t n, real_t rate, real_t momentum, real_t epsilon
+) noexcept nogil:
+    """Update by the averages; `centers` and `rolls` are constants, for no loop may ask whether `a` or `b` is NULL."""
+    cdef:
+        Py_ssize_t i
+        real_t spread, step
+    for i in range(n):
+        spread = v[i] - a[i] * a[i] + epsilon if centers else v[i] + epsilon
+        step = rate * g[i] / _sqrt(spread)
+        if rolls:
+            b[i] = momentum * b[i] + step
+            step = b[i]
+        w[i] -= step
+
+
 cdef void _rmsprop(
     real_t* w, const real_t* g, real_t* v, real_t* b, real_t* a, Py_ssize_t n, const double* hyper
 ) noexcept nogil:
@@ -151,19 +168,20 @@ cdef void _rmsprop(
     cdef:
         Py_ssize_t i
         real_t rate = <real_t> hyper[0], rho = <real_t> hyper[1], rest = <real_t> (1 - hyper[1])
-        real_t momentum = <real_t> hyper[2], epsilon = <real_t> hyper[3], spread, step
+        real_t momentum = <real_t> hyper[2], epsilon = <real_t> hyper[3]
     for i in range(n):
         v[i] = rho * v[i] + rest * (g[i] * g[i])
     if a != NULL:
         for i in range(n):
             a[i] = rho * a[i] + rest * g[i]
-    for i in range(n):
-        spread = v[i] + epsilon if a == NULL else v[i] - a[i] * a[i] + epsilon
-        step = rate * g[i] / _sqrt(spread)
-        if b != NULL:
-            b[i] = momentum * b[i] + step
-            step = b[i]
-        w[i] -= step
+    if a != NULL and b != NULL:
+        _rmsprop_step(True, True, w, g, v, b, a, n, rate, momentum, epsilon)
+    elif a != NULL:
+        _rmsprop_step(True, False, w, g, v, b, a, n, rate, momentum, epsilon)
+    elif b != NULL:
+        _rmsprop_step(False, True, w, g, v, b, a, n, rate, momentum, epsilon)
+    else:
+        _rmsprop_step(False, False, w, g, v, b, a, n, rate, momentum, epsilon)
 
 
 cdef void _adagrad(
