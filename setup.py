@@ -111,6 +111,8 @@ def compile_arguments(flags):
         checks = [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
         # Python's own flags let signed numbers wrap, and then an overflow is no error.
         return [*COMPILE, *flags, "-O1", "-g", "-fno-wrapv", *checks]
+    if TRACE:
+        return [*COMPILE, *flags, "-O1"]
     if CLANG_CL:
         return [f"/clang:{flag}" for flag in [*COMPILE, *flags]]
     if VISUAL_STUDIO:
@@ -128,9 +130,10 @@ def link_arguments():
 
 def extension(name, sources, flags=()):
     """Describe one extension module."""
-    # Tile sizes become constants only where functions are inlined.
+    # Tile sizes become constants only where functions are inlined; with the calls that trace lines in them they would
+    # become so large that a compiler takes gigabytes.
     inline = "__forceinline" if VISUAL_STUDIO else "inline __attribute__((always_inline))"
-    macros = [("CYTHON_INLINE", inline)]
+    macros = [("CYTHON_INLINE", "inline" if TRACE else inline)]
     if not DEBUG:
         macros.append(("CYTHON_WITHOUT_ASSERTIONS", None))
     if LIMITED_API:
