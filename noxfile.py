@@ -98,7 +98,7 @@ def cython_lint(session):
 @nox.session
 def types(session):
     """Check the types of the package."""
-    session.install("mypy", "numpy>=2")
+    session.install("mypy", "numpy>=2", "pillow>=10", "safetensors>=0.4")
     session.run("mypy")
 
 
