@@ -168,7 +168,7 @@ def extensions():
     Options.docstrings = False  # they are read in the sources; in all modules they would take a tenth of a megabyte
     options = {
         "compiler_directives": directives,
-        "build_dir": "build/cython",
+        "build_dir": None if TRACE else "build/cython",  # coverage looks for C beside its source
         "nthreads": os.cpu_count(),
         "force": DEBUG,
     }
