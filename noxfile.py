@@ -255,10 +255,10 @@ def coverage(session):
     """Measure which lines the tests run, of the Python code and of the compiled code."""
     requirements = [*TEST, "coverage>=7"]
     built_copy(session, requirements=requirements, CYCNN_LIMITED_API="0", CYCNN_TRACE="1", CYCNN_LEVELS="v3")
-    # Four cases of every test run nearly the lines of all, which would take hours; a forked child, and threads that
+    # Two cases of every test run nearly the lines of all, which would take hours; a forked child, and threads that
     # wait for each other, have not the time that is theirs.
-    slow = "forked_while or predict_at_once or differences or gradients_of"
-    few = ["--at-most", "4", "-k", f"{SHORT} and not ({slow})"]
+    slow = "forked_while or predict_at_once or BesideOthers or differences or gradients_of"
+    few = ["--at-most", "2", "-k", f"{SHORT} and not ({slow})"]
     measured = ["--source=cycnn,build/isa", "-m", "pytest", "-q", *(session.posargs or [*WATCHED, *few])]
     session.run("python", "-m", "coverage", "run", *measured)
     session.run("python", "-m", "coverage", "report", "--include=cycnn/**/*.py", "--fail-under=95")
