@@ -159,8 +159,8 @@ def test_v3_has_no_avx512():
 @pytest.mark.skipif("v3" not in LEVELS, reason="v3 is not built")
 @pytest.mark.parametrize("family", ["normalize_rows", "optimizers"])
 def test_no_loop_loads_what_may_not_be_there(family):
-    # Of a question in a loop, whether a pointer is NULL, the compiler makes loads under a mask. Where it is, nothing is
-    # loaded, but the processor takes a hundred times as long to see that: RMSprop took 75 ms for a million numbers.
+    # Asked in a loop whether a pointer is NULL, the compiler loads under a mask. From NULL nothing is loaded then, but
+    # the processor takes a hundred times as long: RMSprop took 75 ms for a million numbers.
     assert users_of("^vmaskmov", extension(family, "v3")) == []
 
 
