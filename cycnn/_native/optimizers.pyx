@@ -1,20 +1,7 @@
-"""Parameter updates, in one pass over memory. w is the parameter, g its gradient, t the number of the update:
+"""Parameter updates, in one pass over memory: a rule of `update_rules`, and what is around it.
 
-    sgd       v <- momentum v - rate g, w <- w + v, with Nesterov w <- w + momentum v - rate g;
-              without v, w <- w - rate g
-    adam      m <- m + (1 - beta_1) (g - m), v <- v + (1 - beta_2) (g^2 - v)
-              w <- w - alpha m / (sqrt(v) + epsilon), with AMSGrad the largest v so far under the root
-    adamax    m as above, u <- max(beta_2 u, |g|), w <- w - alpha m / (u + epsilon)
-    nadam     m, v as above, w <- w - (alpha m + alpha_g g) / (sqrt(alpha_v v) + epsilon)
-    rmsprop   v <- rho v + (1 - rho) g^2, a <- rho a + (1 - rho) g, s = rate g / sqrt(v - a^2 + epsilon)
-              b <- momentum b + s, w <- w - b; a and b are left out where there are none
-    adagrad   v <- v + g^2, w <- w - rate g / sqrt(v + epsilon)
-    adadelta  v <- rho v + (1 - rho) g^2, s = g sqrt(u + epsilon) / sqrt(v + epsilon)
-              u <- rho u + (1 - rho) s^2, w <- w - rate s
-    lion      w <- w - rate sign(beta_1 m + (1 - beta_1) g), m <- beta_2 m + (1 - beta_2) g
-
-Keras's formulas; the alphas hold the rate and the corrections for t. Around a rule, in Keras's order: gradients are
-averaged over some steps, clipped, the parameter decays, and an average of its values is kept.
+In Keras's order: gradients are averaged over some steps, clipped, the parameter decays, and an average of its values is
+kept.
 
 All of it is done to a chunk of each array while that is in the cache, so every array moves once however much there is
 to do. The hyperparameters are read from a float64 buffer when a step runs, and so is whether this step only adds to
@@ -22,12 +9,13 @@ the accumulated gradient: one program serves all steps. An update raises the ver
 it are then made anew.
 """
 
-from libc.math cimport NAN, sqrt, sqrtf
+from libc.math cimport NAN, sqrt
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport real_t
 from .rows cimport row_dot
+from .update_rules cimport adadelta, adagrad, adam, adamax, lion, nadam, rmsprop, sgd
 
 cdef enum:
     CHUNK = 8192  # numbers per task: 32 KiB of float32
@@ -40,7 +28,7 @@ cdef enum:
     OVERWRITES    # 1 where the average becomes the parameter
     OWN
 
-# a, b and c are what the rule remembers, in the order of `_rule`; NULL where it does not.
+# a, b and c are what the rule remembers, in the order of its arguments; NULL where it does not.
 ctypedef void (*rule_loop)(
     void* w, const void* g, void* a, void* b, void* c, Py_ssize_t n, const double* hyper
 ) noexcept nogil
@@ -63,186 +51,24 @@ ctypedef double (*square_loop)(
 ) noexcept nogil
 
 
-cdef inline real_t _sqrt(real_t x) noexcept nogil:
-    if real_t is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
-
-
-cdef void _sgd(
-    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: rate, momentum, nesterov."""
-    cdef:
-        Py_ssize_t i
-        real_t rate = <real_t> hyper[0], momentum = <real_t> hyper[1]
-    if v == NULL:
-        for i in range(n):
-            w[i] -= rate * g[i]
-    elif hyper[2] != 0:
-        for i in range(n):
-            v[i] = momentum * v[i] - rate * g[i]
-            w[i] += momentum * v[i] - rate * g[i]
-    else:
-        for i in range(n):
-            v[i] = momentum * v[i] - rate * g[i]
-            w[i] += v[i]
-
-
-cdef void _adam(
-    real_t* w, const real_t* g, real_t* m, real_t* v, real_t* top, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: alpha, beta_1, beta_2, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t alpha = <real_t> hyper[0], rest_1 = <real_t> (1 - hyper[1]), rest_2 = <real_t> (1 - hyper[2])
-        real_t epsilon = <real_t> hyper[3], m_i, v_i
-    if top == NULL:
-        for i in range(n):
-            m_i = m[i] + rest_1 * (g[i] - m[i])
-            v_i = v[i] + rest_2 * (g[i] * g[i] - v[i])
-            m[i] = m_i
-            v[i] = v_i
-            w[i] -= alpha * m_i / (_sqrt(v_i) + epsilon)
-    else:
-        for i in range(n):
-            m[i] += rest_1 * (g[i] - m[i])
-            v[i] += rest_2 * (g[i] * g[i] - v[i])
-        for i in range(n):
-            top[i] = top[i] if v[i] <= top[i] else v[i]  # NaN in v, which stays there, becomes NaN
-            w[i] -= alpha * m[i] / (_sqrt(top[i]) + epsilon)
-
-
-cdef void _adamax(
-    real_t* w, const real_t* g, real_t* m, real_t* u, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: alpha, beta_1, beta_2, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t alpha = <real_t> hyper[0], rest_1 = <real_t> (1 - hyper[1]), beta_2 = <real_t> hyper[2]
-        real_t epsilon = <real_t> hyper[3], size, faded
-    for i in range(n):
-        m[i] += rest_1 * (g[i] - m[i])
-        size = -g[i] if g[i] < 0 else g[i]
-        faded = beta_2 * u[i]
-        u[i] = faded if size <= faded or faded != faded else size
-        w[i] -= alpha * m[i] / (u[i] + epsilon)
-
-
-cdef void _nadam(
-    real_t* w, const real_t* g, real_t* m, real_t* v, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: alpha, alpha_g, alpha_v, beta_1, beta_2, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t alpha = <real_t> hyper[0], alpha_g = <real_t> hyper[1], alpha_v = <real_t> hyper[2]
-        real_t rest_1 = <real_t> (1 - hyper[3]), rest_2 = <real_t> (1 - hyper[4]), epsilon = <real_t> hyper[5]
-    for i in range(n):
-        m[i] += rest_1 * (g[i] - m[i])
-        v[i] += rest_2 * (g[i] * g[i] - v[i])
-        w[i] -= (alpha * m[i] + alpha_g * g[i]) / (_sqrt(alpha_v * v[i]) + epsilon)
-
-
-cdef inline void _rmsprop_step(
-    const bint centers, const bint rolls, real_t* w, const real_t* g, const real_t* v, real_t* b, const real_t* a,
-    Py_ssize_t n, real_t rate, real_t momentum, real_t epsilon
-) noexcept nogil:
-    """Update by the averages; `centers` and `rolls` are constants, for no loop may ask whether `a` or `b` is NULL."""
-    cdef:
-        Py_ssize_t i
-        real_t spread, step
-    for i in range(n):
-        spread = v[i] - a[i] * a[i] + epsilon if centers else v[i] + epsilon
-        step = rate * g[i] / _sqrt(spread)
-        if rolls:
-            b[i] = momentum * b[i] + step
-            step = b[i]
-        w[i] -= step
-
-
-cdef void _rmsprop(
-    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* a, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: rate, rho, momentum, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t rate = <real_t> hyper[0], rho = <real_t> hyper[1], rest = <real_t> (1 - hyper[1])
-        real_t momentum = <real_t> hyper[2], epsilon = <real_t> hyper[3]
-    for i in range(n):
-        v[i] = rho * v[i] + rest * (g[i] * g[i])
-    if a != NULL:
-        for i in range(n):
-            a[i] = rho * a[i] + rest * g[i]
-    if a != NULL and b != NULL:
-        _rmsprop_step(True, True, w, g, v, b, a, n, rate, momentum, epsilon)
-    elif a != NULL:
-        _rmsprop_step(True, False, w, g, v, b, a, n, rate, momentum, epsilon)
-    elif b != NULL:
-        _rmsprop_step(False, True, w, g, v, b, a, n, rate, momentum, epsilon)
-    else:
-        _rmsprop_step(False, False, w, g, v, b, a, n, rate, momentum, epsilon)
-
-
-cdef void _adagrad(
-    real_t* w, const real_t* g, real_t* v, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: rate, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t rate = <real_t> hyper[0], epsilon = <real_t> hyper[1]
-    for i in range(n):
-        v[i] += g[i] * g[i]
-        w[i] -= rate * g[i] / _sqrt(v[i] + epsilon)
-
-
-cdef void _adadelta(
-    real_t* w, const real_t* g, real_t* v, real_t* u, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: rate, rho, epsilon."""
-    cdef:
-        Py_ssize_t i
-        real_t rate = <real_t> hyper[0], rho = <real_t> hyper[1], rest = <real_t> (1 - hyper[1])
-        real_t epsilon = <real_t> hyper[2], step
-    for i in range(n):
-        v[i] = rho * v[i] + rest * (g[i] * g[i])
-        step = _sqrt(u[i] + epsilon) * g[i] / _sqrt(v[i] + epsilon)
-        u[i] = rho * u[i] + rest * (step * step)
-        w[i] -= rate * step
-
-
-cdef void _lion(
-    real_t* w, const real_t* g, real_t* m, real_t* b, real_t* c, Py_ssize_t n, const double* hyper
-) noexcept nogil:
-    """hyper: rate, beta_1, beta_2."""
-    cdef:
-        Py_ssize_t i
-        real_t rate = <real_t> hyper[0], beta_1 = <real_t> hyper[1], rest_1 = <real_t> (1 - hyper[1])
-        real_t beta_2 = <real_t> hyper[2], rest_2 = <real_t> (1 - hyper[2]), one = 1, mixed
-    for i in range(n):
-        mixed = beta_1 * m[i] + rest_1 * g[i]
-        w[i] -= rate * (one if mixed > 0 else -one if mixed < 0 else mixed)  # zero and NaN are their own signs
-        m[i] = beta_2 * m[i] + rest_2 * g[i]
-
-
 cdef rule_loop _rule(str name, real_t zero) except NULL:
     """Return the loop of a rule for numbers of the type of `zero`."""
     if name == "sgd":
-        return <rule_loop> _sgd[real_t]
+        return <rule_loop> sgd[real_t]
     if name == "adam":
-        return <rule_loop> _adam[real_t]
+        return <rule_loop> adam[real_t]
     if name == "adamax":
-        return <rule_loop> _adamax[real_t]
+        return <rule_loop> adamax[real_t]
     if name == "nadam":
-        return <rule_loop> _nadam[real_t]
+        return <rule_loop> nadam[real_t]
     if name == "rmsprop":
-        return <rule_loop> _rmsprop[real_t]
+        return <rule_loop> rmsprop[real_t]
     if name == "adagrad":
-        return <rule_loop> _adagrad[real_t]
+        return <rule_loop> adagrad[real_t]
     if name == "adadelta":
-        return <rule_loop> _adadelta[real_t]
+        return <rule_loop> adadelta[real_t]
     if name == "lion":
-        return <rule_loop> _lion[real_t]
+        return <rule_loop> lion[real_t]
     raise KeyError(name)
 
 
