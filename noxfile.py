@@ -256,7 +256,7 @@ def coverage(session):
     run, report = ("python", "-m", "coverage", "run"), ("python", "-m", "coverage", "report")
     checkout = Path.cwd()
     built_copy(session, requirements=[*TEST, "coverage>=7"], CYCNN_LEVELS="v3")
-    session.run(*run, "--source=cycnn", "-m", "pytest", "-q", *session.posargs)
+    session.run(*run, "--source=cycnn", "--omit=*.pyx", "-m", "pytest", "-q", *session.posargs)
     session.run(*report, "--fail-under=95")
     # Where every line is traced, all cases would take hours, and two of a test run nearly the lines of all; a forked
     # child, and threads that wait for each other, have not the time that is theirs.
