@@ -259,10 +259,10 @@ def coverage(session):
     session.run(*run, "--source=cycnn", "--omit=*.pyx", "-m", "pytest", "-q", *session.posargs)
     session.run(*report, "--fail-under=95")
     # Where every line is traced, all cases would take hours, and two of a test run nearly the lines of all; a forked
-    # child, and threads that wait for each other, have not the time that is theirs.
+    # child, threads that wait for each other, and what measures speed have not the time that is theirs.
     session.chdir(checkout)
     built_copy(session, requirements=[], CYCNN_LIMITED_API="0", CYCNN_TRACE="1", CYCNN_LEVELS="v3")
-    slow = "forked_while or predict_at_once or BesideOthers or differences or gradients_of"
+    slow = "forked_while or predict_at_once or BesideOthers or is_timed or differences or gradients_of"
     few = ["--at-most", "2", "-k", f"{SHORT} and not ({slow})"]
     # Lines that a .pxd inlines count where it is inlined last, which says little.
     measured = ["--source=cycnn,build/isa", "--omit=*.pxd,*.py", "-m", "pytest", "-q"]

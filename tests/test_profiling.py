@@ -30,7 +30,7 @@ def test_every_step_is_timed_and_names_its_layer(model, mode):
     profile = utils.profile(model, 4, mode)
     assert all(timed.seconds > 0 for timed in profile.steps)
     assert {"conv", "pool", "dense"} <= {timed.layer for timed in profile.steps}
-    assert profile.peak > 1e6  # operations a second, not thousands of millions of them
+    assert profile.peak > 1e8
     times = 1 if mode != "train" else 3
     dense = [timed.operations for timed in profile.steps if timed.layer == "dense" and timed.operations]
     assert dense == times * [2.0 * 4 * 36 * 3]

@@ -20,7 +20,7 @@ from .update_rules cimport adadelta, adagrad, adam, adamax, lion, nadam, rmsprop
 cdef enum:
     CHUNK = 8192  # numbers per task: 32 KiB of float32
 
-# The hyperparameters of a step; behind them are those of the rule, in the order in which it lists them below.
+# The hyperparameters of a step; behind them are those of the rule, in the order in which its docstring lists them.
 cdef enum:
     APPLIES       # 1, or 0 where the gradient is only accumulated
     DECAY         # share of the parameter that is taken away
