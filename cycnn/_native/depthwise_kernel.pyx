@@ -29,6 +29,8 @@ cdef enum:
     BLOCK_W = 16     # columns and pixels of a block, at most
     PIXELS = 96
     CHUNK = 8        # vectors of channels in a task, at most
+    LINE = 16
+    DISTANT = 1 << 18
     SUMS = 10 * VL   # floats: for each vector of channels, those of the taps and of the bias
     TASKS = 16       # parts x panels, at least, where there are so many blocks
 
@@ -199,7 +201,9 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             const geometry_t* g = &self.g
             Py_ssize_t C = g.OC, strip, n, oh, R, v, c, i, ih, strips = g.N * self.strips
             Py_ssize_t first = self.vectors * chunk // self.chunks, stop = self.vectors * (chunk + 1) // self.chunks
+            Py_ssize_t ahead, later
             float* sums = <float*> self.work + part * self.vectors * SUMS
+            bint distant = self.x.size + self.dout.size > DISTANT
             strip_place_t p
         p.width, p.pad, p.pixel, p.dout_row = g.IW, g.pad_left, C, g.OW * C
         p.columns = ceil_div(g.OW, 1 + self.pairs)
@@ -213,6 +217,14 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             R = g.OH * (i + 1) // self.strips - oh
             for v in range(first, stop):
                 c = max(min(v * VL, C - VL), 0)
+                p.distant = distant and v % (LINE // VL) == 0
+                later = oh
+                ahead = v + LINE // VL
+                if ahead >= stop:
+                    later, ahead = oh + R, first
+                p.ahead_row = g.IW * C
+                p.ahead = <const float*> self.x.data + ((n * g.IH + later * g.stride_h - g.pad_top + 3 - g.stride_h) * g.IW + 1 - g.pad_left) * C + ahead * VL
+                p.dout_ahead = <const float*> self.dout.data + (n * g.OH + later) * g.OW * C + ahead * VL
                 for i in range((R - 1) * g.stride_h + 3):
                     ih = oh * g.stride_h - g.pad_top + i
                     p.rows[i] = (

@@ -5,7 +5,7 @@ meets is loaded once and multiplied by all of dout that it meets. S is the strid
 vector of channels for one.
 """
 
-from .depthwise_tiles cimport MOST_ROWS, STRIDED_ROWS, load_pixels, meet_column, strip_t, taps_t
+from .depthwise_tiles cimport MOST_ROWS, STRIDED_ROWS, load_pixels, meet_column, prefetch, strip_t, taps_t
 from .simd cimport VL, vf, vf_add, vf_load, vf_store, vf_zero
 
 
@@ -20,6 +20,10 @@ cdef struct strip_place_t:
     Py_ssize_t lanes                     # channels, where there are less than a vector of them
     float* sums                          # of the taps and of dout
     bint with_bias
+    bint distant                         # whether the arrays are too large for the caches of a core
+    const float* ahead                   # what a later strip will meet of x and was not met before,
+    Py_ssize_t ahead_row                 # in rows so many floats apart,
+    const float* dout_ahead              # and of dout, to be fetched in time
 
 
 cdef inline void gradient_strip(
@@ -43,6 +47,13 @@ cdef inline void gradient_strip(
             if T == 1:
                 t[1][r] = t[2][r]
             t[last][r] = vf_zero()
+        if p.distant and j + last < p.columns:
+            column = (j + last) * (1 + pairs) * p.pixel
+            for r in range(R):
+                prefetch(p.dout_ahead + r * p.dout_row + column)
+            for r in range(R * S):
+                for m in range(S):
+                    prefetch(p.ahead + r * p.ahead_row + S * column + m * p.pixel)
         if j + last < p.columns:
             side, column = p.odd and j + last == p.columns - 1, (j + last) * (1 + pairs) * p.pixel
             for r in range(R):

@@ -19,6 +19,11 @@ from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
 from .strips cimport STRIP, strip_products
 
+cdef enum:
+    ROWS = 128     # rows that are summed in real_t, at most, before they join the double sums
+    BAND = 4096    # numbers of a band of rows, about: strips go down one band after the other, for memory is read in lines
+    BAND_ROWS = 8  # and its rows, at least
+
 ctypedef void (*centers_loop)(
     const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats
 ) noexcept nogil
@@ -56,14 +61,12 @@ cdef inline void _block_sums(
     const real_t* x, const real_t* dout, const real_t* center, Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns,
     real_t* first, real_t* second
 ) noexcept nogil:
-    """Find the sums of dout and of dout (x - center) of each column of a block."""
+    """Add up dout and dout (x - center) of each column of a block."""
     cdef:
         Py_ssize_t r, c
         const real_t* row
         const real_t* gradient
         real_t m, a, b, d, e
-    for c in range(columns):
-        first[c] = second[c] = 0
     add_rows(dout, width, rows, columns, first)
     for r in range(rows // 4):
         row, gradient = x + 4 * r * width, dout + 4 * r * width
@@ -84,15 +87,23 @@ cdef void _add_sums(
 ) noexcept nogil:
     """Add the sums of a block of rows: of dout to the first row of `sums`, of dout (x - center) to the second."""
     cdef:
-        Py_ssize_t c = 0
+        Py_ssize_t c, row = 0, band, strips = columns // STRIP * STRIP if real_t is float else 0
         real_t* first = scratch
         real_t* second = scratch + columns
+    for c in range(columns):
+        first[c] = second[c] = 0
     if real_t is float:
-        while c + STRIP <= columns:
-            strip_products(x + c, dout + c, center + c, width, rows, first + c, second + c)
-            c += STRIP
-    if c < columns:
-        _block_sums(x + c, dout + c, center + c, width, rows, columns - c, first + c, second + c)
+        while row < rows:
+            band = min(max(<Py_ssize_t> BAND // columns, <Py_ssize_t> BAND_ROWS), rows - row)
+            c = 0
+            while c < strips:
+                strip_products(x + row * width + c, dout + row * width + c, center + c, width, band, first + c,
+                               second + c)
+                c += STRIP
+            row += band
+    if strips < columns:
+        _block_sums(x + strips, dout + strips, center + strips, width, rows, columns - strips, first + strips,
+                    second + strips)
     for c in range(columns):
         sums[c] += first[c]
         sums[width + c] += second[c]
@@ -255,9 +266,9 @@ cdef class ChannelSums(Channels):
             at = (image * self.R * self.C + line * self.width + c) * self.itemsize
             self.loop(
                 self.x.data + at, self.dout.data + at, self.center(image) + c * self.itemsize, self.width,
-                min(self.block, end - line), columns, sums, scratch
+                min(<Py_ssize_t> ROWS, end - line), columns, sums, scratch
             )
-            line += self.block
+            line += ROWS
 
     cdef void combine(self, Py_ssize_t image, Py_ssize_t c, Py_ssize_t columns) noexcept nogil:
         cdef:

@@ -82,7 +82,7 @@ cdef inline void strip_products(
     const float* x, const float* dout, const float* center, Py_ssize_t width, Py_ssize_t rows, float* first,
     float* second
 ) noexcept nogil:
-    """Find the sums of dout and of dout (x - center) of each column."""
+    """Add up dout and dout (x - center) of each column."""
     cdef:
         vf a[2][VECTORS]
         vf b[2][VECTORS]
@@ -103,5 +103,5 @@ cdef inline void strip_products(
     if rows % 2:
         add_products(0, x, dout, less, a, b)
     for v in range(VECTORS):
-        vf_store(first + v * VL, vf_add(a[0][v], a[1][v]))
-        vf_store(second + v * VL, vf_add(b[0][v], b[1][v]))
+        vf_store(first + v * VL, vf_add(vf_load(first + v * VL), vf_add(a[0][v], a[1][v])))
+        vf_store(second + v * VL, vf_add(vf_load(second + v * VL), vf_add(b[0][v], b[1][v])))
