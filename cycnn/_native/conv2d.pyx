@@ -29,9 +29,6 @@ from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, copy_patch
 
-cdef enum:
-    FEW = VL // 2        # channels of dx up to which most lanes would be empty
-
 
 cdef Py_ssize_t list_runs(
     const Correlation* c, const Phase* phase, Py_ssize_t source_row, Py_ssize_t pixel, Py_ssize_t* starts
@@ -250,10 +247,15 @@ cdef class Conv2DForward(Correlations):
         self.added = residual
 
 
+cdef bint scatters(Py_ssize_t OW, Py_ssize_t IW, Py_ssize_t IC, Py_ssize_t KW, Py_ssize_t stride) noexcept nogil:
+    """Return whether a row of dx takes fewer multiply-adds if lanes are columns of the kernel as well as channels."""
+    return IC <= VL and OW * stride * ceil_div(KW * IC, PANEL) * PANEL <= IW * KW * VL
+
+
 cdef class Transposed(Correlations):
     """The transpose of a convolution, of which a correlation computes every phase of the stride."""
 
-    cdef ScatterInput scatter  # does it instead where channels are few
+    cdef ScatterInput scatter  # does it instead where that takes fewer multiply-adds
 
     cdef _divide_phases(
         self,
@@ -266,7 +268,7 @@ cdef class Transposed(Correlations):
     ):
         cdef Py_ssize_t groups = dx.shape[3] // kernel.shape[len(kernel.shape) - 2]
         cdef Phase* phase
-        if dx.shape[3] <= FEW and groups == 1 and window[0] * window[1] > 1:
+        if groups == 1 and scatters(dout.shape[2], dx.shape[2], dx.shape[3], window.kernel_w, window.stride_w):
             self.scatter = ScatterInput(dout, kernel, bias, dx, window, activation, y)
             self.scratch = self.scatter.scratch
             return
