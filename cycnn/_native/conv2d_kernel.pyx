@@ -37,8 +37,9 @@ cdef enum:
     SLICE = 256            # output channels of a task, at least, where they are divided
     SUMS = 256 * 1024      # floats of all parts' sums, at most; four times as many where the kernel is not 1x1
     SHORT = 5              # taps of a run and runs that are not worth tiles of their own
-    CONFLICT = 512         # pixels a multiple of so many floats apart share few sets of the caches
-    PACKED = 64            # pixels of dout a multiple of so many floats apart may be packed
+    CONFLICT = 512         # pixels a multiple of so many floats apart share few sets of the caches: x is copied
+    PACKED = 64            # and dout may be packed; copies of x that would be so far apart have a gap between them
+    GAP = 16               # of so many floats, a line of the cache
     REDUCED = 4096         # floats per task of the final sum
 
 
@@ -135,6 +136,8 @@ cdef class Conv2DBackwardKernel(Step):
         cdef:
             Py_ssize_t span_h = (self.KH - 1) * self.dilation_h + 1, span_w = (self.KW - 1) * self.dilation_w + 1, fit
         self.patch_pixel = self.IC if self.cuts == 1 else self.cut
+        if self.cuts > 1 and self.cut % PACKED == 0:
+            self.patch_pixel += GAP
         self.copies = self.pad_top > 0 or self.pad_left > 0 or self.gathers \
             or (self.OH - 1) * self.stride_h + span_h > self.IH or (self.OW - 1) * self.stride_w + span_w > self.IW \
             or self.groups > 1 and self.KH * self.KW > 1 or self.transposes and self.run_length % VL > 0 \
@@ -286,7 +289,7 @@ cdef class Conv2DBackwardKernel(Step):
         cdef:
             Place place = self.place_of(block, share)
             Py_ssize_t pixel = self.groups * self.OC, row = place.columns * pixel, image = place.rows * row, run
-            Py_ssize_t begin = share.begin, taken = share.end - share.begin, first = share.in_place, last
+            Py_ssize_t begin = share.begin, taken = share.end - share.begin, first = share.in_place, last, done
             float* panel = scratch + self.patch_size + self.gathered_size
             const float* taps
         self.place_taps(&place, share, scratch)
@@ -307,14 +310,15 @@ cdef class Conv2DBackwardKernel(Step):
                     sums + (run * self.run_length + begin) * product.sums_row)
         while first < share.channels:
             last = last_channels(share.channels - first)
-            pack_panel(place.dout + first, pixel, place.images * place.rows * place.columns, last, panel)
-            product.b_column = ceil_div(last, VL) * VL
-            product.b_row = product.columns * product.b_column
-            product.b_image = product.rows * product.b_row
+            product.b_image, product.b_row, product.b_column = image, row, pixel
+            done = pack_panel(
+                product, taken, last, place.x + begin, place.dout + first, panel,
+                sums + begin * product.sums_row + first)
             for run in range(self.runs):
                 add_product(
-                    taken, last, product, place.x + begin + self.start_of(run, &place), panel,
-                    sums + (run * self.run_length + begin) * product.sums_row + first)
+                    taken - done, last, product, place.x + begin + done + self.start_of(run, &place), panel,
+                    sums + (run * self.run_length + begin + done) * product.sums_row + first)
+                done = 0
             first += last
 
     cdef Py_ssize_t start_of(self, Py_ssize_t run, const Place* place) noexcept nogil:

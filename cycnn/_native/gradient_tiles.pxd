@@ -43,8 +43,8 @@ cdef inline Py_ssize_t last_channels(Py_ssize_t numbers) noexcept nogil:
 cdef void add_product(
     Py_ssize_t rows, Py_ssize_t numbers, Product* product, const float* a, const float* b, float* sums,
 ) noexcept nogil
-cdef void pack_panel(
-    const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel
+cdef Py_ssize_t pack_panel(
+    Product* product, Py_ssize_t rows, Py_ssize_t numbers, const float* a, const float* b, float* panel, float* sums
 ) noexcept nogil
 cdef void add_pixels(
     const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, bint fresh, float* sums

@@ -26,12 +26,16 @@ cdef enum:
 
 cdef inline void gradient_tile(
     Py_ssize_t rows, const Py_ssize_t vectors, const Product* product, const float* a, const float* b,
-    const char* ahead, Py_ssize_t ahead_step, float* sums, Py_ssize_t last,
+    const char* ahead, Py_ssize_t ahead_step, float* sums, Py_ssize_t last, const bint packs, float* panel,
 ) noexcept nogil:
-    """sums[r][v] += sum over pixels p of a[p][r] b[p][v]; the last vector of sums has `last` numbers."""
+    """sums[r][v] += sum over pixels p of a[p][r] b[p][v]; the last vector of sums has `last` numbers.
+
+    If it `packs`, two vectors of b are also written to a panel.
+    """
     cdef:
         sums_t acc
         vf zeros[3]
+        vf pair[2]
         const float* a_place
         const float* b_place
         Py_ssize_t v, n, row, numbers = (vectors - 1) * VL + last
@@ -50,6 +54,11 @@ cdef inline void gradient_tile(
                 prefetch(ahead)
                 ahead += ahead_step
                 add_tap(rows, vectors, acc, a_place, 1, b_place)
+                if packs:
+                    pair[0], pair[1] = vf_load(b_place), vf_load(b_place + VL)
+                    vf_store(panel, pair[0])
+                    vf_store(panel + VL, pair[1])
+                    panel += 2 * VL
                 a_place += product.a_column
                 b_place += product.b_column
     store_tile(rows, vectors, acc, sums, product.sums_row, numbers)
@@ -61,41 +70,47 @@ cdef inline void add_rows(
 ) noexcept nogil:
     """Call the tile of `rows` rows with a constant in their place."""
     if rows == 1:
-        gradient_tile(1, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(1, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 2:
-        gradient_tile(2, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(2, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 3:
-        gradient_tile(3, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(3, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 4:
-        gradient_tile(4, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(4, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 5 <= TILE_ROWS:
-        gradient_tile(5, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(5, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 6 <= TILE_ROWS:
-        gradient_tile(6, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(6, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 7 <= TILE_ROWS:
-        gradient_tile(7, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(7, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 8 <= TILE_ROWS:
-        gradient_tile(8, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(8, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 9 <= TILE_ROWS and vectors < 3:
-        gradient_tile(9, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(9, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 10 <= TILE_ROWS and vectors < 3:
-        gradient_tile(10, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(10, vectors, product, a, b, ahead, step, sums, last, False, NULL)
     elif rows == 11 <= TILE_ROWS and vectors < 3:
-        gradient_tile(11, vectors, product, a, b, ahead, step, sums, last)
+        gradient_tile(11, vectors, product, a, b, ahead, step, sums, last, False, NULL)
+
+
+cdef inline const char* next_line(Product* product, const float* a, Py_ssize_t* step) noexcept nogil:
+    """Return where the lines begin that a tile is to fetch, and how far apart they are."""
+    cdef Stream* stream = &product.ahead[0] if product.ahead[0].calls > 0 else &product.ahead[1]
+    step[0] = 0
+    if stream.calls == 0:
+        return <const char*> a
+    step[0] = stream.step
+    stream.calls -= 1
+    stream.start += stream.advance
+    return stream.start - stream.advance
 
 
 cdef void add_tile(
     Py_ssize_t vectors, Py_ssize_t rows, Product* product, const float* a, const float* b, float* sums, Py_ssize_t last,
 ) noexcept nogil:
     """Call the tile of so many vectors and rows, and let it fetch what comes next."""
-    cdef:
-        Stream* stream = &product.ahead[0] if product.ahead[0].calls > 0 else &product.ahead[1]
-        const char* ahead = <const char*> a
-        Py_ssize_t step = 0
-    if stream.calls > 0:
-        ahead, step = stream.start, stream.step
-        stream.start += stream.advance
-        stream.calls -= 1
+    cdef Py_ssize_t step
+    cdef const char* ahead = next_line(product, a, &step)
     if vectors == 3:
         add_rows(3, rows, product, a, b, ahead, step, sums, last)
     elif vectors == 2:
@@ -140,7 +155,7 @@ cdef void exchange(Product* product) noexcept nogil:
     product.a_column, product.b_column = product.b_column, product.a_column
 
 
-cdef void pack_panel(
+cdef void copy_numbers(
     const float* b, Py_ssize_t pixel, Py_ssize_t pixels, Py_ssize_t numbers, float* panel
 ) noexcept nogil:
     """Copy some numbers of each pixel, and zeros behind them where they do not fill whole vectors."""
@@ -151,6 +166,27 @@ cdef void pack_panel(
         vf_store(panel + (vectors - 1) * VL, vf_load_first(b + (vectors - 1) * VL, last))
         panel += vectors * VL
         b += pixel
+
+
+cdef Py_ssize_t pack_panel(
+    Product* product, Py_ssize_t rows, Py_ssize_t numbers, const float* a, const float* b, float* panel, float* sums
+) noexcept nogil:
+    """Copy some numbers of each pixel of b to a panel, in whole vectors, which the product's b is from now on.
+
+    Two vectors are copied by a tile that reads them anyway: memory is waited for less. Return for how many rows of a the
+    product is added already.
+    """
+    cdef Py_ssize_t done = 0, step
+    cdef const char* ahead
+    if numbers == 2 * VL and rows >= TILE_ROWS:
+        done, ahead = TILE_ROWS, next_line(product, a, &step)
+        gradient_tile(TILE_ROWS, 2, product, a, b, ahead, step, sums, VL, True, panel)
+    else:
+        copy_numbers(b, product.b_column, product.images * product.rows * product.columns, numbers, panel)
+    product.b_column = ceil_div(numbers, VL) * VL
+    product.b_row = product.columns * product.b_column
+    product.b_image = product.rows * product.b_row
+    return done
 
 
 cdef void add_pixels(
