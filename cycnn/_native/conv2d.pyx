@@ -24,7 +24,8 @@ from .activations cimport LINEAR, activation_code
 from .conv2d_plan cimport Correlation, Phase, cost, divide
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
-from .epilogue cimport fetch_row, finish_row, fuse
+from .epilogue cimport Ahead, fetch_ahead, fetch_row, finish_row, fuse
+from .fetch cimport LINE
 from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, copy_patch
@@ -46,7 +47,7 @@ cdef Py_ssize_t list_runs(
 cdef void correlate_row(
     const Correlation* c, const Phase* phase, const float* source, Py_ssize_t source_row, Py_ssize_t pixel,
     Py_ssize_t* starts, Py_ssize_t top, const float* panel, const Epilogue* epilogue, float* out, Py_ssize_t columns,
-    Py_ssize_t channels, Py_ssize_t row, Py_ssize_t rows,
+    Py_ssize_t channels, Py_ssize_t row, Py_ssize_t rows, const Ahead* ahead,
 ) noexcept nogil:
     """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x.
 
@@ -58,7 +59,8 @@ cdef void correlate_row(
         Py_ssize_t tiles = ceil_div(columns, SLIDE_ROWS if slides else TILE_ROWS)
         Py_ssize_t per_row = phase.run_columns * phase.run_channels, first, stop, t, start, end
         Py_ssize_t size = phase.KH * phase.KW * c.C * PANEL if phase.fetches else 0, shares = rows * tiles
-        const float* ahead = panel + size
+        Py_ssize_t step = ceil_div(ahead.stop - ahead.first, tiles), line
+        const float* next_panel = panel + size
         Taps taps
     real_taps(top, c.SH, phase.KH, phase.dilation_h, &first, &stop)
     if stop <= first:
@@ -68,7 +70,9 @@ cdef void correlate_row(
     panel += first * phase.KW * c.C * (VL if channels <= VL else PANEL)
     for t in range(tiles):
         start, end = columns * t // tiles, columns * (t + 1) // tiles
-        taps.ahead = ahead + size * (row * tiles + t) // shares
+        taps.ahead = next_panel + size * (row * tiles + t) // shares
+        line = ahead.first + t * step
+        fetch_ahead(ahead, line, min(line + step, ahead.stop))
         if slides:
             slide_tile(
                 end - start, phase.KW, stop - first, phase.dilation_h * source_row, c.C,
@@ -80,6 +84,19 @@ cdef void correlate_row(
                 end - start, &taps, source + start * c.stride_w * pixel, c.stride_w * pixel, panel, epilogue,
                 out + start * c.out_pixel, c.out_pixel, channels,
             )
+
+
+cdef Ahead look_ahead(
+    const Correlation* c, const float* residual, const float* y, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t ow
+) noexcept nogil:
+    """Find what the epilogue will read of the block behind that which begins at this pixel."""
+    cdef:
+        Ahead ahead
+        Py_ssize_t place = min(n * c.out_image + oh * c.out_row + ow * c.out_pixel + c.ahead, (n + 1) * c.out_image)
+    ahead.residual = residual + place if residual != NULL else NULL
+    ahead.y = y + place if y != NULL else NULL
+    ahead.lines = min(c.ahead, c.N * c.out_image - place) // LINE
+    return ahead
 
 
 cdef void correlate_block(
@@ -95,12 +112,13 @@ cdef void correlate_block(
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + c.span_h, width = (columns - 1) * c.stride_w + c.span_w
         Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, f, i, place, channels, taps
-        Py_ssize_t oc
+        Py_ssize_t oc, share, shares
         Py_ssize_t* starts = <Py_ssize_t*> (patch + c.patch)
         const Phase* phase
         const float* source
         float panel_bias[PANEL]
         Epilogue epilogue
+        Ahead ahead
         bint gates, rest
     if rows <= 0 or columns <= 0:
         return
@@ -115,6 +133,8 @@ cdef void correlate_block(
     for f in range(c.count):
         starts += list_runs(c, &c.phases[f], source_row, pixel, starts)
     epilogue.bias, epilogue.out = panel_bias, out
+    ahead = look_ahead(c, residual, y, n, oh, ow)
+    shares = c.panels * rows * c.count
     for p in range(bundle * c.bundle, min((bundle + 1) * c.bundle, c.panels)):
         channels = min(<Py_ssize_t> PANEL, c.OC - p * PANEL)
         oc = g * c.OC + p * PANEL  # of all groups
@@ -132,13 +152,16 @@ cdef void correlate_block(
                     rest = fuse(
                         &epilogue, activation if y == NULL or gates else LINEAR, residual, y if gates else NULL, taps,
                         channels)
-                    fetch_row(y + place if gates else NULL, i, c.out_pixel, channels)
-                    fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
+                    if c.ahead == 0 or block == 0:
+                        fetch_row(y + place if gates else NULL, i, c.out_pixel, channels)
+                        fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
+                    share = (p * rows + r) * c.count + f
+                    ahead.first, ahead.stop = ahead.lines * share // shares, ahead.lines * (share + 1) // shares
                     correlate_row(
                         c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
                         + (c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
                         (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
-                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels, r, rows,
+                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels, r, rows, &ahead,
                     )
                     if rest:
                         finish_row(

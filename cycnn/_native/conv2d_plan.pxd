@@ -27,6 +27,7 @@ cdef struct Correlation:
     Py_ssize_t N, SH, SW, C, OH, OW, OC           # the output's extents in each phase, at most
     Py_ssize_t stride_h, stride_w, groups
     Py_ssize_t out_image, out_row, out_pixel      # distances in the output
+    Py_ssize_t ahead                              # from a block to the next, where each is one piece of memory, or 0
     Py_ssize_t pad_top, pad_left, span_h, span_w  # of a window that holds those of all phases
     Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, bundle, bundles, tasks  # its division into tasks
     Py_ssize_t pixel, patch, runs                 # floats from pixel to pixel of a patch, and in all; all phases' runs
@@ -43,6 +44,7 @@ cdef inline void join_images(Correlation* c) noexcept nogil:
     ):
         c.SW = c.OW = phase.OW = c.N * c.OH * c.OW
         c.N = c.SH = c.OH = phase.OH = 1
+        c.out_image = c.out_row = c.OW * c.out_pixel
 
 
 cdef inline void find_window(Correlation* c) noexcept nogil:
@@ -80,6 +82,15 @@ cdef inline void find_runs(Correlation* c, Phase* phase) noexcept nogil:
     c.runs += phase.KH * phase.run_columns * phase.run_channels
 
 
+cdef inline bint reaches_all(const Correlation* c) noexcept nogil:
+    """Return whether some tap reaches each pixel of the output."""
+    cdef Py_ssize_t p
+    for p in range(c.count):
+        if c.phases[p].KH == 0 or c.phases[p].KW == 0:
+            return False
+    return True
+
+
 cdef inline int divide(Correlation* c) except -1:
     """Divide the output into blocks whose patches fit into PATCH floats, and few blocks also by panels."""
     cdef Py_ssize_t pixel = c.C + VL if c.C % CONFLICT == 0 else c.C, fit, most, p
@@ -105,6 +116,11 @@ cdef inline int divide(Correlation* c) except -1:
     c.bundle = ceil_div(c.panels, c.bundles)
     c.bundles = ceil_div(c.panels, c.bundle)
     c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups * c.bundles
+    if c.groups == c.bundles == 1 and reaches_all(c):
+        if c.blocks_w == 1:
+            c.ahead = c.block_h * c.out_row
+        elif c.OH == c.count == 1:
+            c.ahead = c.block_w * c.out_pixel
     return 0
 
 

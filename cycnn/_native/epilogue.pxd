@@ -10,13 +10,27 @@ while it is in the cache: rectifiers take one loop over vectors, other activatio
 from libc.math cimport INFINITY, NAN
 
 from .activations cimport LINEAR, RELU, RELU6, activate, chain_activation
-from .fetch cimport fetch
+from .fetch cimport fetch, fetch_lines
 from .simd cimport VL, vf, vf_add, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
 from .tiles cimport Epilogue
 
 cdef extern from "select.h" nogil:
     vf vf_clip(vf z, vf low, vf high) noexcept
     vf vf_gate(vf gradient, vf y, vf low, vf high) noexcept
+
+cdef struct Ahead:
+    # What the epilogue will read of the next block, one piece of memory each or NULL, and which lines to fetch now.
+    const float* residual
+    const float* y
+    Py_ssize_t lines, first, stop
+
+
+cdef inline void fetch_ahead(const Ahead* ahead, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+    """Fetch some lines: between multiply-adds, and in the order of memory, they are not waited for."""
+    if ahead.residual != NULL:
+        fetch_lines(ahead.residual, first, stop)
+    if ahead.y != NULL:
+        fetch_lines(ahead.y, first, stop)
 
 
 cdef inline void fetch_row(const float* a, Py_ssize_t pixels, Py_ssize_t pixel, Py_ssize_t channels) noexcept nogil:

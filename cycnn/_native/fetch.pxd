@@ -19,3 +19,10 @@ cdef inline void fetch(const float* p, Py_ssize_t numbers) noexcept nogil:
     cdef Py_ssize_t i
     for i in range((numbers + LINE - 1) // LINE):
         fetch_line(p + i * LINE)
+
+
+cdef inline void fetch_lines(const float* p, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+    """Fetch the lines first..stop-1 behind p."""
+    cdef Py_ssize_t i
+    for i in range(first, stop):
+        fetch_line(p + i * LINE)
