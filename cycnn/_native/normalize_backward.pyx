@@ -17,11 +17,12 @@ from libc.string cimport memset
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
+from .simd cimport VL
 from .strips cimport STRIP, strip_products
 
 cdef enum:
     ROWS = 128     # rows that are summed in real_t, at most, before they join the double sums
-    BAND = 4096    # numbers of a band of rows, about: strips go down one band after the other, for memory is read in lines
+    BAND = 512 * VL  # numbers of a band of rows, about: strips go down one band after the other, for memory is read in lines
     BAND_ROWS = 8  # and its rows, at least
 
 ctypedef void (*centers_loop)(
