@@ -64,6 +64,7 @@ ARGUMENTS = {
     "MaxPool2DForward": "x out index window",
     "MixImages": "x partners weights out",
     "MovingAverage": "moving batch momentum",
+    "NormSums": "sums variance by_scale by_shift epsilon",
     "OverlapLoss": f"{LOSS} a b c d",
     "PReLUBackward": "dout x alpha dx dalpha",
     "PReLUForward": "x alpha out",

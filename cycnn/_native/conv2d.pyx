@@ -25,8 +25,10 @@ from .conv2d_plan cimport Correlation, Phase, cost, divide
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
 from .epilogue cimport Ahead, fetch_ahead, fetch_row, finish_row, fuse
+from .gated_norm cimport clear_sums, gate_row
 from .fetch cimport LINE
 from .geometry cimport real_taps
+from .normalize_backward cimport GatedNorm
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, copy_patch
 
@@ -119,7 +121,7 @@ cdef void correlate_block(
         float panel_bias[PANEL]
         Epilogue epilogue
         Ahead ahead
-        bint gates, rest
+        bint normalizes = c.norm.sums != NULL, gates, rest
     if rows <= 0 or columns <= 0:
         return
     source = x + n * c.SH * c.SW * source_pixel + g * c.C
@@ -140,6 +142,8 @@ cdef void correlate_block(
         oc = g * c.OC + p * PANEL  # of all groups
         for i in range(PANEL):
             panel_bias[i] = bias[oc + i] if bias != NULL and i < channels else 0
+        if normalizes:
+            clear_sums(&c.norm, block, oc, channels)
         for r in range(rows):
             starts = <Py_ssize_t*> (patch + c.patch)
             for f in range(c.count):
@@ -150,8 +154,8 @@ cdef void correlate_block(
                     taps = phase.KH * phase.KW
                     gates = y != NULL and (taps > 0 or residual != NULL)  # else the gradient is zero, whatever y is
                     rest = fuse(
-                        &epilogue, activation if y == NULL or gates else LINEAR, residual, y if gates else NULL, taps,
-                        channels)
+                        &epilogue, activation if (y == NULL or gates) and not normalizes else LINEAR, residual,
+                        y if gates and not normalizes else NULL, taps, channels)
                     if c.ahead == 0 or block == 0:
                         fetch_row(y + place if gates else NULL, i, c.out_pixel, channels)
                         fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
@@ -163,7 +167,9 @@ cdef void correlate_block(
                         (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
                         + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels, r, rows, &ahead,
                     )
-                    if rest:
+                    if normalizes and gates:
+                        gate_row(&c.norm, block, oc, y + place, out + place, i, c.out_pixel, channels)
+                    elif rest:
                         finish_row(
                             activation, residual + place if residual != NULL else NULL,
                             y + place if y != NULL else NULL, out + place, i, c.out_pixel, channels,
@@ -183,6 +189,7 @@ cdef class Correlations(Step):
         tuple packed
         Correlation all
         int activation
+        GatedNorm norm  # the rectified normalisation that y went into, where `gate` says so
 
     cdef _read(self, Buffer source, Buffer bias, Buffer target, str activation, Buffer y, Py_ssize_t most):
         """Store what all have in common, and make room for so many."""
@@ -220,6 +227,8 @@ cdef class Correlations(Step):
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
+        if self.norm is not None:
+            self.all.norm = self.norm.pointers()
         for p in range(self.all.count):
             (<PackedKernel> self.all.phases[p].packed).place(self.work + self.all.phases[p].copy)
             (<PackedKernel> self.all.phases[p].packed).run()
@@ -324,6 +333,15 @@ cdef class Conv2DBackwardInput(Transposed):
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
         self._divide_phases(dout, kernel, None, dx, window, activation, y)
+
+    @property
+    def parts(self):
+        """Into how many parts the sums of a normalisation are divided; 0 where they cannot be taken in passing."""
+        return self.all.N * self.all.blocks_h * self.all.blocks_w if self.scatter is None else 0
+
+    def gate(self, Buffer x, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
+        """Take dx for the gradient of act(scale x + shift), and write the sums that those of the parameters need."""
+        self.y, self.norm = x, GatedNorm(scale, shift, mean, sums, activation)
 
 
 cdef class Conv2DTransposeForward(Transposed):

@@ -2,6 +2,7 @@
 
 from cycnn._native.runtime cimport MULTIPLY_ADD
 from .correlation cimport PANEL
+from .gated_norm cimport Norm
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport ceil_div, check_scratch
 
@@ -33,6 +34,7 @@ cdef struct Correlation:
     Py_ssize_t pixel, patch, runs                 # floats from pixel to pixel of a patch, and in all; all phases' runs
     Py_ssize_t count
     Phase* phases
+    Norm norm                                     # whose gradient the output is
 
 
 cdef inline void join_images(Correlation* c) noexcept nogil:

@@ -15,6 +15,7 @@ from libc.string cimport memcpy
 
 from .activations cimport LINEAR, RELU, RELU6
 from .depthwise_tiles cimport TILE_H, TILE_W, meet_row, pixels_t, prefetch, taps_t
+from .gated_norm cimport Gate, Norm, clear_sums, gate_of, keep_sums, pass_gate
 from .select cimport load_lanes, store_lanes, vf_clip, vf_gate
 from .simd cimport VL, vf, vf_set1, vf_zero
 from .sliding cimport finish_row, sliding_t
@@ -41,6 +42,8 @@ cdef struct target_t:
     bint first_row, last_row, first_column, last_column  # whether these of the tile are in the target; all are if U = 1
     const float* y             # of out's shape: the gradient is chained; or NULL: the activation is applied
     int activation
+    const Norm* norm           # what y went into, if that is a normalisation, or NULL; which part of its sums,
+    Py_ssize_t part, channel   # and the first of the channels
     bint distant               # whether the arrays are too large for the caches of a core
     const float* ahead         # the new pixels that a later tile will meet, to be fetched in time; its rows are
     Py_ssize_t ahead_row       # so many floats apart,
@@ -102,12 +105,16 @@ cdef inline bint is_inside(
 
 cdef inline void store_row(
     const Py_ssize_t r, const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few,
-    const target_t* p, Py_ssize_t c, vf* t, vf low, vf high
+    const target_t* p, Py_ssize_t c, vf* t, vf low, vf high, Gate* gate
 ) noexcept nogil:
     """Store row r of a tile; RELU and RELU6 are applied or chained in passing."""
     cdef Py_ssize_t j, column = (1 + pairs) * p.pixel, at = c + r * p.out_row
     cdef vf y
-    if p.activation == RELU or p.activation == RELU6:
+    if p.norm != NULL:
+        for j in range(W):
+            if whole or is_inside(r, j, R, W, p):
+                t[j] = pass_gate(gate, t[j], load_lanes(p.y + at + j * column, few, p.lanes))
+    elif p.activation == RELU or p.activation == RELU6:
         for j in range(W):
             if p.y == NULL:
                 t[j] = vf_clip(t[j], low, high)
@@ -121,15 +128,15 @@ cdef inline void store_row(
 
 cdef inline void store_tile(
     const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few, const target_t* p,
-    Py_ssize_t c, vf (*t)[4], vf low, vf high
+    Py_ssize_t c, vf (*t)[4], vf low, vf high, Gate* gate
 ) noexcept nogil:
     """Store a tile, all of which is in the target if it is `whole`."""
-    store_row(0, R, W, whole, pairs, few, p, c, t[0], low, high)
+    store_row(0, R, W, whole, pairs, few, p, c, t[0], low, high, gate)
     if R > 1:
-        store_row(1, R, W, whole, pairs, few, p, c, t[1], low, high)
+        store_row(1, R, W, whole, pairs, few, p, c, t[1], low, high, gate)
     if R > 2:
-        store_row(2, R, W, whole, pairs, few, p, c, t[2], low, high)
-        store_row(3, R, W, whole, pairs, few, p, c, t[3], low, high)
+        store_row(2, R, W, whole, pairs, few, p, c, t[2], low, high, gate)
+        store_row(3, R, W, whole, pairs, few, p, c, t[3], low, high, gate)
 
 
 cdef inline void meet_rows(
@@ -164,6 +171,7 @@ cdef inline void window_tile(
         Py_ssize_t v, c, r, j
         target_t here = place[0]  # a copy that no store can change
         const target_t* p = &here
+        Gate gate
     if p.y != NULL:
         high = vf_set1(6 if p.activation == RELU6 else NAN)
     else:
@@ -178,10 +186,14 @@ cdef inline void window_tile(
         if p.distant and v % (LINE // VL) == 0:
             fetch_ahead(R, W, S, U, pairs, p, c)
         meet_rows(R, W, S, U, pairs, few, p, c, t, k)
+        if p.norm != NULL:
+            gate = gate_of(p.norm, p.channel + c, False, VL)
         if U == 1 or (p.first_row and p.last_row and p.first_column and p.last_column):
-            store_tile(R, W, True, pairs, few, p, c, t, low, high)
+            store_tile(R, W, True, pairs, few, p, c, t, low, high, &gate)
         else:
-            store_tile(R, W, False, pairs, few, p, c, t, low, high)
+            store_tile(R, W, False, pairs, few, p, c, t, low, high, &gate)
+        if p.norm != NULL:
+            keep_sums(p.norm, p.part, p.channel + c, False, VL, &gate)
 
 
 cdef inline void tiles_of_width(
@@ -264,6 +276,9 @@ cdef void correlate_windows(
     p.pixel, p.out_row, p.ahead_row, p.activation = C, s.TW * C, s.SW * C, activation
     p.distant = s.g.N * C * (s.SH * s.SW + s.TH * s.TW) > DISTANT
     p.pairs, p.tap = pairs, step * C
+    p.norm, p.part, p.channel = &s.norm if s.norm.sums != NULL else NULL, n * s.blocks + block, first
+    if p.norm != NULL:
+        clear_sums(p.norm, p.part, first, p.channels)
     p.kernel, p.bias = kernel + first, bias + first if bias != NULL else NULL
     if pairs:
         write_twice(p.kernel, 9, doubled)

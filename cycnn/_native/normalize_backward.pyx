@@ -4,6 +4,7 @@
     ChannelNormBackward     dx_rc = h (gamma_c dout_rc - sum_g(gamma by_shift) / n - xhat_rc sum_g(gamma by_scale) / n)
     ChannelAffineBackward   dx_rc = scale_c dout_rc
     SumOfImages             dgamma_c = sum_m by_scale_mc, and dbeta_c likewise
+    NormSums                those of ChannelSums for one image, from parts that other steps have summed in passing
 
 M images x R rows x C channels in G groups; sum_g goes over the channels of a group, and n = R C / G are its numbers.
 For batch normalisation by_scale and by_shift are dgamma and dbeta themselves. dx is multiplied by act'(y) of the layer
@@ -11,12 +12,13 @@ before. Memory bandwidth is the floor here too: x and dout are read once for the
 multiply-adds with four factors of the channel, laid out in lines as `channels.pyx` says.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport NAN, sqrt
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
+from .gated_norm cimport Norm
 from .simd cimport VL
 from .strips cimport STRIP, strip_products
 
@@ -384,3 +386,55 @@ cdef class SumOfImages(Step):
 
     cdef void run(self) noexcept nogil:
         self.loop(self.a.data, self.out.data, self.a.size // max(self.out.size, 1), self.out.size)
+
+
+cdef class GatedNorm:
+    """A rectified batch normalisation as the step sees it that stores the gradient of its output."""
+
+    def __init__(self, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
+        self.scale, self.shift, self.mean, self.sums = scale, shift, mean, sums
+        self.high = 6 if activation == "relu6" else NAN  # nothing is at least NaN
+
+    cdef Norm pointers(self) noexcept nogil:
+        cdef Norm norm
+        norm.scale, norm.shift = <const float*> self.scale.data, <const float*> self.shift.data
+        norm.mean, norm.sums = <const float*> self.mean.data, <float*> self.sums.data
+        norm.channels, norm.high = self.mean.size, self.high
+        return norm
+
+
+cdef class NormSums(Step):
+    """by_shift = sum of dout, by_scale = sum of dout xhat, from the sums of dout and of dout (x - mean) of some parts."""
+
+    cdef:
+        Buffer sums                # IN  (parts, 2, C)
+        Buffer variance            # IN  (C,)
+        Buffer by_scale, by_shift  # OUT (C,)
+        double epsilon
+        Py_ssize_t parts, C
+
+    def __init__(self, Buffer sums, Buffer variance, Buffer by_scale, Buffer by_shift, double epsilon):
+        self.sums, self.variance = sums, variance
+        self.by_scale, self.by_shift, self.epsilon = by_scale, by_shift, epsilon
+        self.parts, self.C = sums.shape[0], variance.size
+
+    cdef void run(self) noexcept nogil:
+        self.split(ceil_div(self.C, COLUMNS), 2.0 * self.parts * self.C)
+
+    cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
+        cdef:
+            Py_ssize_t C = self.C, first = i * COLUMNS, columns = min(<Py_ssize_t> COLUMNS, C - first), c
+            const float* sums = <const float*> self.sums.data + first
+            double[COLUMNS] shift
+            double[COLUMNS] scale
+        for c in range(columns):
+            shift[c] = scale[c] = 0
+        for _ in range(self.parts):
+            for c in range(columns):
+                shift[c] += sums[c]
+                scale[c] += sums[C + c]
+            sums += 2 * C
+        for c in range(columns):
+            (<float*> self.by_shift.data)[first + c] = <float> shift[c]
+            (<float*> self.by_scale.data)[first + c] = <float> (
+                scale[c] / sqrt((<float*> self.variance.data)[first + c] + self.epsilon))

@@ -1,6 +1,7 @@
 """How a depthwise convolution slides over a source: the taps of a target's rows and columns, and its tasks."""
 
 from .activations cimport activate, chain_activation, real_t
+from .gated_norm cimport Norm
 from .geometry cimport geometry_t
 from .tiles cimport ceil_div
 
@@ -20,6 +21,7 @@ cdef struct sliding_t:
     Py_ssize_t chunks, blocks, block  # chunks of channels; blocks of target rows, and rows in each
     Py_ssize_t phases, distance
     axis_t* columns
+    Norm norm                         # whose gradient the target is
 
 
 cdef inline Py_ssize_t list_taps(

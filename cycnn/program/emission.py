@@ -41,11 +41,24 @@ class Emission:
 
     def __call__(self, name: str, *arguments: Any) -> Any:
         """Append the step `name` and return it; values and variables stand for their buffers."""
+        step = self._make(name, arguments)
+        self.append(step)
+        return step
+
+    def _make(self, name: str, arguments: tuple[Any, ...]) -> Any:
         step = getattr(self.kernels, name)(*[self._argument(argument) for argument in arguments])
         if self.training and hasattr(step, "repack") and any(_changes(argument) for argument in arguments):
             step.repack()  # a copy would serve once: before the next run the kernel is another
-        self.append(step)
         return step
+
+    def gating(self, name: str, x: Value, *arguments: Any) -> None:
+        """Append the step `name` that stores the gradient of `x`, and let it sum up what the normalisation that made x
+        asks for, where it can."""
+        step, norm = self._make(name, arguments), x.root.node
+        parts = getattr(step, "parts", 0)
+        if norm is not None and parts and norm.sums_in_passing(x):
+            step.gate(*[self._argument(argument) for argument in norm.gate(parts)])
+        self.append(step)
 
     def adding(self, name: str, residual: Value, *arguments: Any) -> None:
         """Append the step `name` and let it add a value to what it stores, before its activation."""

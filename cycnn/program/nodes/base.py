@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cycnn.program.value import Shape, Value
 
@@ -53,6 +53,14 @@ class Node:
         """Let the gradient of the output be a share of that of what was added to it."""
         if self.residual is not None and self.residual.requires_gradient:
             emit.hand_on(self.residual, dout)
+
+    def sums_in_passing(self, out: Value) -> bool:
+        """Whether `gate` says how a step that stores the gradient of `out`, the output or a view of it, can sum it up."""
+        return False
+
+    def gate(self, parts: int) -> tuple[Any, ...]:
+        """Return what a step is told that stores the gradient of the output and sums it up in so many parts."""
+        raise NotImplementedError
 
     @property
     def learns(self) -> bool:

@@ -119,7 +119,7 @@ class Conv2D(Convolution):
             chain = activation, None if y is None else self.images(y)
             arguments = dout, self.kernel, self.images(dx), self.window, *chain
             if more is None:
-                emit(name, *arguments)
+                emit.gating(name, x, *arguments)
             else:
                 emit.adding(name, self.images(more), *arguments)
 

@@ -7,7 +7,7 @@ elsewhere, or folds the map into a kernel, replaces one of them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cycnn.program.nodes.base import Node
 from cycnn.program.value import Value
@@ -72,6 +72,7 @@ class BatchNorm(ChannelNorm):
         channels = (x.shape[-1],)
         self.mean, self.variance = Value(channels, x.dtype), Value(channels, x.dtype)
         self.scale, self.shift = Value(channels, x.dtype), Value(channels, x.dtype)
+        self.parts: Value | None = None  # of the sums that another step has taken
 
     def forward(self, emit: Emission) -> None:
         emit("ChannelMoments", self.inputs[0], self.mean, self.variance)
@@ -81,9 +82,20 @@ class BatchNorm(ChannelNorm):
         for moving, batch in zip(self.moving, (self.mean, self.variance), strict=True):
             emit.after("MovingAverage", moving, batch, self.momentum)
 
+    def sums_in_passing(self, out: Value) -> bool:
+        rectified = self.activation in ("relu", "relu6") and self.residual is None
+        return rectified and out.root.users == 1 and out.shape[-1] == self.shape[-1]
+
+    def gate(self, parts: int) -> tuple[Any, ...]:
+        self.parts = Value((parts, 2, self.shape[-1]), self.mean.dtype)
+        return self.inputs[0], self.scale, self.shift, self.mean, self.parts, self.activation
+
     def backward_map(self, emit: Emission, x: Value, dout: Value) -> None:
         sums = self.sums(emit, self.mean.shape)
-        emit("ChannelSums", x, dout, self.mean, self.variance, *sums, self.epsilon)
+        if self.parts is not None:
+            emit("NormSums", self.parts, self.variance, *sums, self.epsilon)
+        else:
+            emit("ChannelSums", x, dout, self.mean, self.variance, *sums, self.epsilon)
         if x.requires_gradient:
             statistics = (self.mean, self.variance, self.gamma, *sums)
             emit("ChannelNormBackward", dout, x, *statistics, emit.share(x, over=dout), self.epsilon, *emit.chain(x))
