@@ -53,8 +53,8 @@ cdef void correlate_row(
 ) noexcept nogil:
     """Compute one panel of a row of pixels, by tiles of nearly equal width; its windows begin in row `top` of x.
 
-    Where the kernel is large and a panel of it is not, each tile of the block, of which this is row `row`, fetches its
-    share of the next panel.
+    Where the kernel is large and a panel of it is not, each tile of the block, of which this is row `row` of `rows`,
+    fetches its share of the next panel.
     """
     cdef:
         bint slides = phase.slides and channels <= VL
@@ -114,7 +114,7 @@ cdef void correlate_block(
         Py_ssize_t top = oh * c.stride_h - c.pad_top, left = ow * c.stride_w - c.pad_left
         Py_ssize_t height = (rows - 1) * c.stride_h + c.span_h, width = (columns - 1) * c.stride_w + c.span_w
         Py_ssize_t pixel = c.pixel, source_pixel = c.groups * c.C, source_row, p, r, f, i, place, channels, taps
-        Py_ssize_t oc, share, shares
+        Py_ssize_t oc, share, shares, pieces, t, start
         Py_ssize_t* starts = <Py_ssize_t*> (patch + c.patch)
         const Phase* phase
         const float* source
@@ -159,21 +159,27 @@ cdef void correlate_block(
                     if c.ahead == 0 or block == 0:
                         fetch_row(y + place if gates else NULL, i, c.out_pixel, channels)
                         fetch_row(residual + place if residual != NULL else NULL, i, c.out_pixel, channels)
-                    share = (p * rows + r) * c.count + f
-                    ahead.first, ahead.stop = ahead.lines * share // shares, ahead.lines * (share + 1) // shares
-                    correlate_row(
-                        c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
-                        + (c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
-                        (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
-                        + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, i, channels, r, rows, &ahead,
-                    )
-                    if normalizes and gates:
-                        gate_row(&c.norm, block, oc, y + place, out + place, i, c.out_pixel, channels)
-                    elif rest:
-                        finish_row(
-                            activation, residual + place if residual != NULL else NULL,
-                            y + place if y != NULL else NULL, out + place, i, c.out_pixel, channels,
+                    pieces = ceil_div(i, c.span) if y != NULL or residual != NULL else 1
+                    for t in range(pieces):
+                        start, width = i * t // pieces, i * (t + 1) // pieces - i * t // pieces
+                        share = ((p * rows + r) * c.count + f) * pieces + t
+                        ahead.first = ahead.lines * share // (shares * pieces)
+                        ahead.stop = ahead.lines * (share + 1) // (shares * pieces)
+                        correlate_row(
+                            c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
+                            + (start * c.stride_w + c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
+                            (oh + r) * c.stride_h - phase.pad_top, (<PackedKernel> phase.packed).data
+                            + (g * c.panels + p) * taps * c.C * PANEL, &epilogue, out + place, width, channels,
+                            r * pieces + t, rows * pieces, &ahead,
                         )
+                        if normalizes and gates:
+                            gate_row(&c.norm, block, oc, y + place, out + place, width, c.out_pixel, channels)
+                        elif rest:
+                            finish_row(
+                                activation, residual + place if residual != NULL else NULL,
+                                y + place if y != NULL else NULL, out + place, width, c.out_pixel, channels,
+                            )
+                        place += width * c.out_pixel
                 starts += phase.KH * phase.run_columns * phase.run_channels
 
 

@@ -12,6 +12,9 @@ cdef enum:
     MIN_TASKS = 16       # divide small problems at least into so many tasks
     SHORT = 16           # runs shorter than this are not worth a loop of their own
     LARGE = 131072       # floats of a kernel that does not stay in the second-level cache beside all else
+    SPAN = 128           # pixels that are finished at once, about: they are in the first-level cache
+    NEAR = 1 << 20       # floats of an output that stays in the last cache
+    FEW_SETS = 256       # pixels a multiple of so many floats apart share few sets of the first-level cache
     CONFLICT = 1024      # tile rows a multiple of so many floats apart share a set of the first-level cache
 
 
@@ -31,6 +34,7 @@ cdef struct Correlation:
     Py_ssize_t ahead                              # from a block to the next, where each is one piece of memory, or 0
     Py_ssize_t pad_top, pad_left, span_h, span_w  # of a window that holds those of all phases
     Py_ssize_t block_h, block_w, blocks_h, blocks_w, panels, bundle, bundles, tasks  # its division into tasks
+    Py_ssize_t span                               # pixels that are finished at once
     Py_ssize_t pixel, patch, runs                 # floats from pixel to pixel of a patch, and in all; all phases' runs
     Py_ssize_t count
     Phase* phases
@@ -118,6 +122,9 @@ cdef inline int divide(Correlation* c) except -1:
     c.bundle = ceil_div(c.panels, c.bundles)
     c.bundles = ceil_div(c.panels, c.bundle)
     c.tasks = c.N * c.blocks_h * c.blocks_w * c.groups * c.bundles
+    c.span = max(c.block_w, 1)
+    if c.N * c.out_image <= NEAR:
+        c.span = TILE_ROWS if c.out_pixel % FEW_SETS == 0 else SPAN
     if c.groups == c.bundles == 1 and reaches_all(c):
         if c.blocks_w == 1:
             c.ahead = c.block_h * c.out_row

@@ -105,15 +105,15 @@ cdef inline bint is_inside(
 
 cdef inline void store_row(
     const Py_ssize_t r, const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few,
-    const target_t* p, Py_ssize_t c, vf* t, vf low, vf high, Gate* gate
+    const bint gated, const target_t* p, Py_ssize_t c, vf* t, vf low, vf high, Gate* gate
 ) noexcept nogil:
-    """Store row r of a tile; RELU and RELU6 are applied or chained in passing."""
+    """Store row r of a tile; RELU and RELU6 are applied or chained in passing, or it passes the gate of a normalisation."""
     cdef Py_ssize_t j, column = (1 + pairs) * p.pixel, at = c + r * p.out_row
     cdef vf y
-    if p.norm != NULL:
+    if gated:
         for j in range(W):
             if whole or is_inside(r, j, R, W, p):
-                t[j] = pass_gate(gate, t[j], load_lanes(p.y + at + j * column, few, p.lanes))
+                t[j] = pass_gate(gate, j % 2, t[j], load_lanes(p.y + at + j * column, few, p.lanes))
     elif p.activation == RELU or p.activation == RELU6:
         for j in range(W):
             if p.y == NULL:
@@ -127,16 +127,16 @@ cdef inline void store_row(
 
 
 cdef inline void store_tile(
-    const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few, const target_t* p,
-    Py_ssize_t c, vf (*t)[4], vf low, vf high, Gate* gate
+    const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few,
+    const bint gated, const target_t* p, Py_ssize_t c, vf (*t)[4], vf low, vf high, Gate* gate
 ) noexcept nogil:
     """Store a tile, all of which is in the target if it is `whole`."""
-    store_row(0, R, W, whole, pairs, few, p, c, t[0], low, high, gate)
+    store_row(0, R, W, whole, pairs, few, gated, p, c, t[0], low, high, gate)
     if R > 1:
-        store_row(1, R, W, whole, pairs, few, p, c, t[1], low, high, gate)
+        store_row(1, R, W, whole, pairs, few, gated, p, c, t[1], low, high, gate)
     if R > 2:
-        store_row(2, R, W, whole, pairs, few, p, c, t[2], low, high, gate)
-        store_row(3, R, W, whole, pairs, few, p, c, t[3], low, high, gate)
+        store_row(2, R, W, whole, pairs, few, gated, p, c, t[2], low, high, gate)
+        store_row(3, R, W, whole, pairs, few, gated, p, c, t[3], low, high, gate)
 
 
 cdef inline void meet_rows(
@@ -161,7 +161,7 @@ cdef inline void meet_rows(
 
 cdef inline void window_tile(
     const Py_ssize_t R, const Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs, const bint few,
-    const target_t* place
+    const bint gated, const target_t* place
 ) noexcept nogil:
     """Compute a tile for all channels; the last vector of channels is moved back to end with them."""
     cdef:
@@ -186,57 +186,61 @@ cdef inline void window_tile(
         if p.distant and v % (LINE // VL) == 0:
             fetch_ahead(R, W, S, U, pairs, p, c)
         meet_rows(R, W, S, U, pairs, few, p, c, t, k)
-        if p.norm != NULL:
+        if gated:
             gate = gate_of(p.norm, p.channel + c, False, VL)
         if U == 1 or (p.first_row and p.last_row and p.first_column and p.last_column):
-            store_tile(R, W, True, pairs, few, p, c, t, low, high, &gate)
+            store_tile(R, W, True, pairs, few, gated, p, c, t, low, high, &gate)
         else:
-            store_tile(R, W, False, pairs, few, p, c, t, low, high, &gate)
-        if p.norm != NULL:
+            store_tile(R, W, False, pairs, few, gated, p, c, t, low, high, &gate)
+        if gated:
             keep_sums(p.norm, p.part, p.channel + c, False, VL, &gate)
 
 
 cdef inline void tiles_of_width(
     const Py_ssize_t R, Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs, const bint few,
-    const target_t* p
+    const bint gated, const target_t* p
 ) noexcept nogil:
     if W == 4:
-        window_tile(R, 4, S, U, pairs, few, p)
+        window_tile(R, 4, S, U, pairs, few, gated, p)
     elif U == 1 and W == 3:
-        window_tile(R, 3, S, U, pairs, few, p)
+        window_tile(R, 3, S, U, pairs, few, gated, p)
     elif U > 1 or W == 2:
-        window_tile(R, 2, S, U, pairs, few, p)
+        window_tile(R, 2, S, U, pairs, few, gated, p)
     else:
-        window_tile(R, 1, S, U, pairs, few, p)
+        window_tile(R, 1, S, U, pairs, few, gated, p)
 
 
 cdef inline void tiles_of_rows(
     Py_ssize_t R, Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs, const bint few,
-    const target_t* p
+    const bint gated, const target_t* p
 ) noexcept nogil:
     if S == 1 and R == 4 <= TILE_H:
-        tiles_of_width(4, W, S, U, pairs, few, p)
+        tiles_of_width(4, W, S, U, pairs, few, gated, p)
     elif U > 1 or R == 2:
-        tiles_of_width(2, W, S, U, pairs, few, p)
+        tiles_of_width(2, W, S, U, pairs, few, gated, p)
     else:
-        tiles_of_width(1, W, S, U, pairs, few, p)
+        tiles_of_width(1, W, S, U, pairs, few, gated, p)
 
 
 cdef inline void tiles_of_strides(
     Py_ssize_t R, Py_ssize_t W, Py_ssize_t S, Py_ssize_t U, const bint few, const target_t* p
 ) noexcept nogil:
     if S == 2:
-        tiles_of_rows(R, W, 2, 1, False, few, p)
+        tiles_of_rows(R, W, 2, 1, False, few, False, p)
     elif U == 2:
-        tiles_of_rows(R, W, 1, 2, False, few, p)
+        tiles_of_rows(R, W, 1, 2, False, few, False, p)
     else:
-        tiles_of_rows(R, W, 1, 1, False, few, p)
+        tiles_of_rows(R, W, 1, 1, False, few, False, p)
 
 
 cdef void compute_tile(Py_ssize_t R, Py_ssize_t W, Py_ssize_t S, Py_ssize_t U, const target_t* p) noexcept nogil:
     """Call the tile with constants for what it is."""
     if p.pairs:
-        tiles_of_rows(R, W, 1, 1, True, False, p)
+        tiles_of_rows(R, W, 1, 1, True, False, False, p)
+    elif p.norm != NULL and U == 2:
+        tiles_of_rows(R, W, 1, 2, False, False, True, p)
+    elif p.norm != NULL:
+        tiles_of_rows(R, W, 1, 1, False, False, True, p)
     elif p.lanes == VL:
         tiles_of_strides(R, W, S, U, False, p)
     else:

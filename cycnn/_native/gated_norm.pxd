@@ -19,10 +19,11 @@ cdef struct Norm:
     float high          # where the rectifier ends, or NaN
 
 cdef struct Gate:
-    # A vector of channels, and what was summed so far.
+    # A vector of channels, and what was summed so far: even and odd pixels, for no addition is to wait for another.
     vf scale, shift, less  # `less` is -mean
     vf high
-    vf first, second
+    vf first[2]
+    vf second[2]
 
 
 cdef inline void clear_sums(const Norm* norm, Py_ssize_t part, Py_ssize_t c, Py_ssize_t channels) noexcept nogil:
@@ -38,15 +39,15 @@ cdef inline Gate gate_of(const Norm* norm, Py_ssize_t c, const bint few, Py_ssiz
     gate.scale, gate.shift = load_lanes(norm.scale + c, few, lanes), load_lanes(norm.shift + c, few, lanes)
     gate.less = vf_fma(load_lanes(norm.mean + c, few, lanes), vf_set1(-1), vf_zero())
     gate.high = vf_set1(norm.high)
-    gate.first = gate.second = vf_zero()
+    gate.first[0] = gate.first[1] = gate.second[0] = gate.second[1] = vf_zero()
     return gate
 
 
-cdef inline vf pass_gate(Gate* gate, vf dout, vf x) noexcept nogil:
-    """Return dz, and add it to the sums."""
+cdef inline vf pass_gate(Gate* gate, const Py_ssize_t odd, vf dout, vf x) noexcept nogil:
+    """Return dz of an even or odd pixel, and add it to the sums."""
     cdef vf dz = vf_gate(dout, vf_fma(x, gate.scale, gate.shift), vf_zero(), gate.high)
-    gate.first = vf_add(gate.first, dz)
-    gate.second = vf_fma(dz, vf_add(x, gate.less), gate.second)
+    gate.first[odd] = vf_add(gate.first[odd], dz)
+    gate.second[odd] = vf_fma(dz, vf_add(x, gate.less), gate.second[odd])
     return dz
 
 
@@ -55,30 +56,32 @@ cdef inline void keep_sums(
 ) noexcept nogil:
     """Add what a gate has summed to the sums of a part."""
     cdef float* sums = norm.sums + part * 2 * norm.channels + c
-    store_lanes(sums, vf_add(load_lanes(sums, few, lanes), gate.first), few, lanes)
+    store_lanes(sums, vf_add(load_lanes(sums, few, lanes), vf_add(gate.first[0], gate.first[1])), few, lanes)
     sums += norm.channels
-    store_lanes(sums, vf_add(load_lanes(sums, few, lanes), gate.second), few, lanes)
+    store_lanes(sums, vf_add(load_lanes(sums, few, lanes), vf_add(gate.second[0], gate.second[1])), few, lanes)
+
+
+cdef inline void gate_pixel(
+    Gate* gate, const Py_ssize_t odd, const float* x, float* out, const bint few, Py_ssize_t lanes
+) noexcept nogil:
+    store_lanes(out, pass_gate(gate, odd, load_lanes(out, few, lanes), load_lanes(x, few, lanes)), few, lanes)
 
 
 cdef inline void gate_vectors(
     const Norm* norm, Py_ssize_t part, Py_ssize_t c, const float* x, float* out, Py_ssize_t pixels, Py_ssize_t pixel,
     const bint few, Py_ssize_t lanes
 ) noexcept nogil:
-    """Pass a vector of each of some pixels; even and odd ones have gates, for no addition is to wait for another."""
-    cdef Gate[2] gates
-    cdef Py_ssize_t i, parity
-    gates[0] = gates[1] = gate_of(norm, c, few, lanes)
+    """Pass a vector of each of some pixels."""
+    cdef Gate gate = gate_of(norm, c, few, lanes)
+    cdef Py_ssize_t i
     for i in range(pixels // 2):
-        for parity in range(2):
-            store_lanes(
-                out, pass_gate(&gates[parity], load_lanes(out, few, lanes), load_lanes(x, few, lanes)), few, lanes)
-            out += pixel
-            x += pixel
+        gate_pixel(&gate, 0, x, out, few, lanes)
+        gate_pixel(&gate, 1, x + pixel, out + pixel, few, lanes)
+        x += 2 * pixel
+        out += 2 * pixel
     if pixels % 2:
-        store_lanes(out, pass_gate(&gates[0], load_lanes(out, few, lanes), load_lanes(x, few, lanes)), few, lanes)
-    gates[0].first = vf_add(gates[0].first, gates[1].first)
-    gates[0].second = vf_add(gates[0].second, gates[1].second)
-    keep_sums(norm, part, c, few, lanes, &gates[0])
+        gate_pixel(&gate, 0, x, out, few, lanes)
+    keep_sums(norm, part, c, few, lanes, &gate)
 
 
 cdef inline void gate_row(
