@@ -19,16 +19,15 @@ Extents: N, OH, OW, OC of the output, SH, SW, C of the source, KH, KW taps; C an
 
 from libc.stdlib cimport calloc, free
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport Buffer, GatedStep
 from .activations cimport LINEAR, activation_code
 from .conv2d_plan cimport Correlation, Phase, cost, divide
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
 from .epilogue cimport Ahead, fetch_ahead, fetch_row, finish_row, fuse
-from .gated_norm cimport clear_sums, gate_row
+from .gated_norm cimport clear_sums, gate_row, norm_of
 from .fetch cimport LINE
 from .geometry cimport real_taps
-from .normalize_backward cimport GatedNorm
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, copy_patch
 
@@ -183,19 +182,17 @@ cdef void correlate_block(
                 starts += phase.KH * phase.run_columns * phase.run_channels
 
 
-cdef class Correlations(Step):
+cdef class Correlations(GatedStep):
     """Correlations that write different pixels of one array, block by block."""
 
     cdef:
         Buffer source  # IN
         Buffer bias    # IN  (OC,) or None
         Buffer target  # OUT
-        Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
         Buffer added   # IN  of the target's shape: is added before; or None
         tuple packed
         Correlation all
         int activation
-        GatedNorm norm  # the rectified normalisation that y went into, where `gate` says so
 
     cdef _read(self, Buffer source, Buffer bias, Buffer target, str activation, Buffer y, Py_ssize_t most):
         """Store what all have in common, and make room for so many."""
@@ -233,8 +230,7 @@ cdef class Correlations(Step):
 
     cdef void run(self) noexcept nogil:
         cdef Py_ssize_t p
-        if self.norm is not None:
-            self.all.norm = self.norm.pointers()
+        self.all.norm = norm_of(self)
         for p in range(self.all.count):
             (<PackedKernel> self.all.phases[p].packed).place(self.work + self.all.phases[p].copy)
             (<PackedKernel> self.all.phases[p].packed).run()
@@ -339,15 +335,8 @@ cdef class Conv2DBackwardInput(Transposed):
 
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
         self._divide_phases(dout, kernel, None, dx, window, activation, y)
-
-    @property
-    def parts(self):
-        """Into how many parts the sums of a normalisation are divided; 0 where they cannot be taken in passing."""
-        return self.all.N * self.all.blocks_h * self.all.blocks_w if self.scatter is None else 0
-
-    def gate(self, Buffer x, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
-        """Take dx for the gradient of act(scale x + shift), and write the sums that those of the parameters need."""
-        self.y, self.norm = x, GatedNorm(scale, shift, mean, sums, activation)
+        if self.scatter is None:
+            self.parts = self.all.N * self.all.blocks_h * self.all.blocks_w
 
 
 cdef class Conv2DTransposeForward(Transposed):

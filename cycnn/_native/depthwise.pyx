@@ -21,12 +21,12 @@ channels, go through a plain loop.
 
 from libc.stdlib cimport free, malloc
 
-from cycnn._native.runtime cimport Buffer, Step
+from cycnn._native.runtime cimport Buffer, GatedStep
 from .activations cimport LINEAR, activation_code, real_t
 from .depthwise_tiles cimport TILE_H
 from .depthwise_windows cimport correlate_windows, window_chunks, windows_fit
+from .gated_norm cimport norm_of
 from .geometry cimport read_geometry
-from .normalize_backward cimport GatedNorm
 from .simd cimport TILE_ROWS, VL, tile_t, vf, vf_fma, vf_load, vf_store, vf_zero
 from .sliding cimport axis_t, combine_taps, find_inside, finish_row, list_taps, sliding_t, tap_t
 from .tiles cimport ceil_div, check_scratch
@@ -224,7 +224,7 @@ cdef void correlate(
 # --- steps -----------------------------------------------------------------------------------------
 
 
-cdef class Depthwise(Step):
+cdef class Depthwise(GatedStep):
     """What forward and gradient have in common: a source, a target, and the taps between them."""
 
     cdef:
@@ -232,12 +232,9 @@ cdef class Depthwise(Step):
         Buffer kernel  # IN  (KH, KW, IC, M), or (KW, IC, M) for one row
         Buffer bias    # IN  (OC,) or None
         Buffer target  # OUT
-        Buffer y       # IN  of the target's shape, or None
         sliding_t s
         tap_t* taps
         int activation
-        bint windows
-        GatedNorm norm  # the rectified normalisation that y went into, where `gate` says so
         correlate_loop loop
 
     cdef _slide(self, Buffer x, Buffer out, window, bint transposed, str activation):
@@ -252,7 +249,7 @@ cdef class Depthwise(Step):
         s.SH, s.SW, s.TH, s.TW = s.g.IH, s.g.IW, s.g.OH, s.g.OW
         if transposed:
             s.SH, s.SW, s.TH, s.TW = s.g.OH, s.g.OW, s.g.IH, s.g.IW
-        windows = self.windows = x.dtype == "float32" and windows_fit(s)
+        windows = x.dtype == "float32" and windows_fit(s)
         s.chunks = window_chunks(s) if windows else max(min(s.g.IC, ceil_div(s.g.OC, CHUNK)), 1)
         row_cost = max(self.cost() / max(s.g.N * s.TH * s.chunks, 1), 1.0)
         s.block = max(min(<Py_ssize_t> (TASK / row_cost), s.TH), 1)
@@ -267,6 +264,7 @@ cdef class Depthwise(Step):
         self._list_columns()
         if windows:
             self.loop = <correlate_loop> correlate_windows
+            self.parts = s.g.N * s.blocks if s.g.OC % VL == 0 else 0
         elif x.dtype == "float32":
             self.loop = <correlate_loop> correlate[float]
         else:
@@ -295,8 +293,7 @@ cdef class Depthwise(Step):
         return 1.0 * self.s.g.N * self.s.g.OH * self.s.g.OW * self.s.g.OC * self.s.g.KH * self.s.g.KW
 
     cdef void run(self) noexcept nogil:
-        if self.norm is not None:
-            self.s.norm = self.norm.pointers()
+        self.s.norm = norm_of(self)
         self.split(self.s.g.N * self.s.blocks * self.s.chunks, self.cost())
 
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil:
@@ -323,12 +320,3 @@ cdef class DepthwiseConv2DBackwardInput(Depthwise):
     def __init__(self, Buffer dout, Buffer kernel, Buffer dx, window, str activation, Buffer y):
         self.source, self.kernel, self.target, self.y = dout, kernel, dx, y
         self._slide(dx, dout, window, True, activation)
-
-    @property
-    def parts(self):
-        """Into how many parts the sums of a normalisation are divided; 0 where they cannot be taken in passing."""
-        return self.s.g.N * self.s.blocks if self.windows and self.s.g.OC % VL == 0 else 0
-
-    def gate(self, Buffer x, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
-        """Take dx for the gradient of act(scale x + shift), and write the sums that those of the parameters need."""
-        self.y, self.norm = x, GatedNorm(scale, shift, mean, sums, activation)

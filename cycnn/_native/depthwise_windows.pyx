@@ -214,7 +214,7 @@ cdef inline void tiles_of_rows(
     Py_ssize_t R, Py_ssize_t W, const Py_ssize_t S, const Py_ssize_t U, const bint pairs, const bint few,
     const bint gated, const target_t* p
 ) noexcept nogil:
-    if S == 1 and R == 4 <= TILE_H:
+    if S == 1 and not few and not gated and R == 4 <= TILE_H:
         tiles_of_width(4, W, S, U, pairs, few, gated, p)
     elif U > 1 or R == 2:
         tiles_of_width(2, W, S, U, pairs, few, gated, p)
@@ -294,8 +294,9 @@ cdef void correlate_windows(
         p.kernel += 8 * p.tap
         p.tap = -p.tap
     # With y a tall tile is in more rows at once than a set of the first-level cache has lines, 8 or 12: rows are often
-    # a multiple of 4096 bytes. Where pixels are side by side, a row of it is few lines.
-    tall = S == 1 and not (U == 1 and y != NULL and p.distant and vectors > 1)
+    # a multiple of 4096 bytes. Where pixels are side by side, a row of it is few lines. Vectors that are not full are
+    # rare, and not worth the code of tall tiles.
+    tall = S == 1 and p.lanes == VL and p.norm == NULL and not (U == 1 and y != NULL and p.distant and vectors > 1)
     source += n * s.SH * s.SW * C + first
     distance = max(AHEAD // p.vectors, 1) * TILE_W * step
     while row < stop:

@@ -7,6 +7,9 @@ its two sums over all pixels, of which those of gamma, of beta and of x are made
 its part of the sums; `NormSums` adds them up in order.
 """
 
+from libc.math cimport NAN
+
+from cycnn._native.runtime cimport GatedStep
 from .select cimport load_lanes, store_lanes, vf_gate
 from .simd cimport VL, vf, vf_add, vf_fma, vf_set1, vf_zero
 
@@ -24,6 +27,17 @@ cdef struct Gate:
     vf high
     vf first[2]
     vf second[2]
+
+
+cdef inline Norm norm_of(GatedStep step) noexcept nogil:
+    """Return where the arrays of the normalisation are whose gradient a step stores, if there is one."""
+    cdef Norm norm
+    norm.sums = NULL
+    if step.sums is not None:
+        norm.scale, norm.shift = <const float*> step.scale.data, <const float*> step.shift.data
+        norm.mean, norm.sums = <const float*> step.mean.data, <float*> step.sums.data
+        norm.channels, norm.high = step.mean.size, 6 if step.ends else NAN  # nothing is at least NaN
+    return norm
 
 
 cdef inline void clear_sums(const Norm* norm, Py_ssize_t part, Py_ssize_t c, Py_ssize_t channels) noexcept nogil:

@@ -12,13 +12,12 @@ before. Memory bandwidth is the floor here too: x and dout are read once for the
 multiply-adds with four factors of the channel, laid out in lines as `channels.pyx` says.
 """
 
-from libc.math cimport NAN, sqrt
+from libc.math cimport sqrt
 from libc.string cimport memset
 
 from cycnn._native.runtime cimport Buffer, Step
 from .activations cimport activation_code, chain_activation, real_t
 from .channels cimport COLUMNS, Channels, add_rows, ceil_div, repeat_rows
-from .gated_norm cimport Norm
 from .simd cimport VL
 from .strips cimport STRIP, strip_products
 
@@ -386,21 +385,6 @@ cdef class SumOfImages(Step):
 
     cdef void run(self) noexcept nogil:
         self.loop(self.a.data, self.out.data, self.a.size // max(self.out.size, 1), self.out.size)
-
-
-cdef class GatedNorm:
-    """A rectified batch normalisation as the step sees it that stores the gradient of its output."""
-
-    def __init__(self, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
-        self.scale, self.shift, self.mean, self.sums = scale, shift, mean, sums
-        self.high = 6 if activation == "relu6" else NAN  # nothing is at least NaN
-
-    cdef Norm pointers(self) noexcept nogil:
-        cdef Norm norm
-        norm.scale, norm.shift = <const float*> self.scale.data, <const float*> self.shift.data
-        norm.mean, norm.sums = <const float*> self.mean.data, <float*> self.sums.data
-        norm.channels, norm.high = self.mean.size, self.high
-        return norm
 
 
 cdef class NormSums(Step):

@@ -41,6 +41,16 @@ cdef class Step:
     cdef void task(self, Py_ssize_t i, char* scratch) noexcept nogil
     cdef void split(self, Py_ssize_t count, double cost) noexcept nogil
 
+cdef class GatedStep(Step):
+    cdef:
+        # IN  of the output's shape: the output of the activation before, by whose derivative the step multiplies, or
+        #     what was normalised before it; or None: an activation is applied
+        Buffer y
+        Buffer scale, shift, mean  # IN  (C,): of that normalisation, or None
+        Buffer sums                # OUT (parts, 2, C)
+        bint ends                  # whether the rectifier ends, at 6
+        readonly Py_ssize_t parts  # into which the sums are divided; 0 where the step cannot take them
+
 cdef class Program:
     cdef:
         readonly tuple steps

@@ -34,6 +34,11 @@ class Step:
     def place_workspace(self, memory: Memory, offset: int) -> None: ...
 
 @disjoint_base
+class GatedStep(Step):
+    parts: int
+    def gate(self, x: Buffer, scale: Buffer, shift: Buffer, mean: Buffer, sums: Buffer, activation: str) -> None: ...
+
+@disjoint_base
 class Program:
     steps: tuple[Step, ...]
     def __init__(self, steps: Iterable[Step]) -> None: ...

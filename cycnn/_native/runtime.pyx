@@ -172,6 +172,19 @@ cdef void _run_task(void* step, Py_ssize_t i, char* scratch) noexcept nogil:
     (<Step> step).task(i, scratch)
 
 
+cdef class GatedStep(Step):
+    """A step that can store a gradient multiplied by the derivative of the activation before, whose output is y.
+
+    Where that is a rectifier behind a normalisation of the batch, it can read what was normalised instead, and sum up
+    in passing what the gradients of the normalisation need.
+    """
+
+    def gate(self, Buffer x, Buffer scale, Buffer shift, Buffer mean, Buffer sums, str activation):
+        """Take the output for the gradient of act(scale x + shift)."""
+        self.y, self.scale, self.shift, self.mean, self.sums = x, scale, shift, mean, sums
+        self.ends = activation == "relu6"
+
+
 cdef class Program:
     """Steps that run in order, in one call without the GIL."""
 

@@ -20,11 +20,12 @@ outputs with the factor one.
 
 from libc.string cimport memset
 
-from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, Memory, Step
+from cycnn._native.runtime cimport MULTIPLY_ADD, Buffer, GatedStep, Memory, Step
 from cycnn._native.threads cimport begin_copy, end_copy
 from .activations cimport activation_code
 from .correlation cimport PANEL, copy_rows, transpose_rows
 from .fetch cimport fetch
+from .gated_norm cimport Norm, clear_sums, norm_of
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport ceil_div, check_scratch
 from .winograd_outputs cimport AREA, Outputs, copy_tile, store_outputs
@@ -134,14 +135,13 @@ cdef WinogradKernel winograd_kernel(Buffer kernel, bint transposed):
     return kernel.cache[key]
 
 
-cdef class WinogradCorrelation(Step):
+cdef class WinogradCorrelation(GatedStep):
     """A correlation of 3 x 3 taps, stride 1, divided into blocks of tiles."""
 
     cdef:
         Buffer source  # IN  (N, SH, SW, C)
         Buffer bias    # IN  (OC,) or None
         Buffer target  # OUT (N, OH, OW, OC)
-        Buffer y       # IN  of the target's shape: multiply by act'(y) instead of applying act; or None
         public Buffer residual  # IN  of the target's shape: is added before; or None
         WinogradKernel packed
         Py_ssize_t SH, SW, C, OH, OW, OC, pad_top, pad_left
@@ -154,6 +154,7 @@ cdef class WinogradCorrelation(Step):
         bint in_place    # M takes the place of V: a product has read the tiles that it replaces
         bint shared      # V is made of all tiles before any is used
         bint transforms  # and that is being done
+        Norm norm        # whose gradient the target is
 
     cdef _read(
         self, Buffer source, WinogradKernel packed, Buffer bias, Buffer target, str activation, Buffer y,
@@ -215,6 +216,7 @@ cdef class WinogradCorrelation(Step):
 
     cdef void run(self) noexcept nogil:
         cdef double work = MULTIPLY_ADD * MATRICES * self.tiles * self.C * self.OC
+        self.norm = norm_of(self)
         self.packed.place(self.work + self.copy)
         self.packed.run()
         if self.shared:
@@ -266,6 +268,8 @@ cdef class WinogradCorrelation(Step):
             float bias[2 * PANEL]  # none, and the panel's
         for p in range(bundle * self.bundle, min((bundle + 1) * self.bundle, self.packed.panels)):
             width = self.packed.width(p)
+            if self.norm.sums != NULL:
+                clear_sums(&self.norm, block, p * PANEL, width)
             memset(bias, 0, sizeof(bias))
             if self.bias is not None:
                 copy_tile(
@@ -278,7 +282,7 @@ cdef class WinogradCorrelation(Step):
                     tiles, width, self.C, v, self.packed.data + p * MATRICES * self.C * PANEL, self.C * width, bias, m)
             for t in range(tiles):
                 self.prepare(block * self.block + t + AHEAD, p * PANEL, width)
-                self.finish(block * self.block + t, p * PANEL, width, m + t * width, room)
+                self.finish(block, t, p * PANEL, width, m + t * width, room)
 
     cdef void multiply_large(
         self, Py_ssize_t tiles, Py_ssize_t p, const float* v, const float* bias, float* m, float* u,
@@ -326,11 +330,11 @@ cdef class WinogradCorrelation(Step):
                     fetch(<const float*> self.y.data + place, width)
 
     cdef void finish(
-        self, Py_ssize_t tile, Py_ssize_t first, Py_ssize_t width, const float* m, float* room,
+        self, Py_ssize_t block, Py_ssize_t t, Py_ssize_t first, Py_ssize_t width, const float* m, float* room,
     ) noexcept nogil:
         """Transform a tile of M back to some channels of the output, and apply the epilogue."""
         cdef:
-            Py_ssize_t area = self.tiles_h * self.tiles_w, channels = self.OC - first, v
+            Py_ssize_t tile = block * self.block + t, area = self.tiles_h * self.tiles_w, channels = self.OC - first, v
             Py_ssize_t oh = tile % area // self.tiles_w * OUTPUTS, ow = tile % self.tiles_w * OUTPUTS
             Py_ssize_t rows = min(<Py_ssize_t> OUTPUTS, self.OH - oh), columns = min(<Py_ssize_t> OUTPUTS, self.OW - ow)
             Py_ssize_t place = self.place(tile, self.OH, self.OW, self.OC) + first
@@ -339,6 +343,7 @@ cdef class WinogradCorrelation(Step):
         outputs.residual = <const float*> self.residual.data + place if self.residual is not None else NULL
         outputs.y = <const float*> self.y.data + place if self.y is not None else NULL
         outputs.activation = self.activation
+        outputs.norm, outputs.part, outputs.c = &self.norm if self.norm.sums != NULL else NULL, block, first
         for v in range(width // VL):
             transform_columns(m + v * VL, self.m_matrix, room)
             store_outputs(&outputs, v * VL, channels - v * VL, rows, columns, room, room + self.outputs)
@@ -371,3 +376,4 @@ cdef class WinogradBackwardInput(WinogradCorrelation):
     ):
         packed = winograd_kernel(kernel, True)
         self._read(dout, packed, None, dx, activation, y, 2 - window.pad_top, 2 - window.pad_left)
+        self.parts = self.blocks if self.OC % VL == 0 else 0

@@ -8,6 +8,7 @@ A whole vector of channels with a rectifier, which most have, never leaves the r
 from libc.math cimport INFINITY, NAN
 
 from .activations cimport LINEAR, RELU, RELU6, activate, chain_activation
+from .gated_norm cimport Gate, Norm, gate_of, keep_sums, pass_gate
 from .select cimport vf_clip, vf_gate
 from .simd cimport VL, vf, vf_add, vf_load, vf_load_first, vf_set1, vf_store, vf_store_first, vf_zero
 from .winograd_tiles cimport OUTPUTS, POINTS, output_values
@@ -22,6 +23,8 @@ cdef struct Outputs:
     const float* y
     Py_ssize_t row, pixel  # floats from one row and pixel to the next
     int activation
+    const Norm* norm       # the normalisation that y went into, or NULL; which part of its sums,
+    Py_ssize_t part, c     # and the first of the channels
 
 
 cdef inline void copy_tile(
@@ -44,14 +47,16 @@ cdef inline void copy_tile(
 
 
 cdef inline void store_vectors(
-    const Outputs* outputs, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t columns, const float* lines
+    const Outputs* outputs, Py_ssize_t first, Py_ssize_t rows, Py_ssize_t columns, const float* lines,
+    const bint gated, Gate* gate
 ) noexcept nogil:
     """Store a vector of channels of the pixels that are inside; the activation is linear or a rectifier."""
     cdef:
         float* out = outputs.out + first
         const float* residual = outputs.residual
         const float* y = outputs.y
-        bint activates = outputs.activation != LINEAR, gates = activates and y != NULL, clips = activates and y == NULL
+        bint activates = outputs.activation != LINEAR and not gated
+        bint gates = activates and y != NULL, clips = activates and y == NULL
         vf high = vf_set1(6 if outputs.activation == RELU6 else INFINITY if clips else NAN)  # nothing is at least NaN
         vf values[OUTPUTS]
         vf a
@@ -64,6 +69,8 @@ cdef inline void store_vectors(
                 a = values[i]
                 if residual != NULL:
                     a = vf_add(a, vf_load(residual + first + at))
+                if gated:
+                    a = pass_gate(gate, i % 2, a, vf_load(y + first + at))
                 if gates:
                     a = vf_gate(a, vf_load(y + first + at), vf_zero(), high)
                 if clips:
@@ -101,7 +108,12 @@ cdef inline void store_outputs(
     const float* lines, float* patch
 ) noexcept nogil:
     """Store a vector of channels from `first` on, of which there are `channels`, or those that there are."""
-    if channels >= VL and outputs.activation in (LINEAR, RELU, RELU6):
-        store_vectors(outputs, first, rows, columns, lines)
+    cdef Gate gate
+    if outputs.norm != NULL:
+        gate = gate_of(outputs.norm, outputs.c + first, False, VL)
+        store_vectors(outputs, first, rows, columns, lines, True, &gate)
+        keep_sums(outputs.norm, outputs.part, outputs.c + first, False, VL, &gate)
+    elif channels >= VL and outputs.activation in (LINEAR, RELU, RELU6):
+        store_vectors(outputs, first, rows, columns, lines, False, NULL)
     else:
         store_patch(outputs, first, min(channels, <Py_ssize_t> VL), rows, columns, lines, patch)

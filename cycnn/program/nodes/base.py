@@ -55,7 +55,7 @@ class Node:
             emit.hand_on(self.residual, dout)
 
     def sums_in_passing(self, out: Value) -> bool:
-        """Whether `gate` says how a step that stores the gradient of `out`, the output or a view of it, can sum it up."""
+        """Whether a step that stores the gradient of `out`, the output or a view of it, can sum it up: see `gate`."""
         return False
 
     def gate(self, parts: int) -> tuple[Any, ...]:
