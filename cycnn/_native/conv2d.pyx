@@ -25,8 +25,8 @@ from .conv2d_plan cimport Correlation, Phase, cost, divide
 from .conv2d_scatter cimport ScatterInput
 from .correlation cimport PANEL, PackedKernel, correlate_tile, packed_kernel, phase_taps, slide_tile
 from .epilogue cimport Ahead, fetch_ahead, fetch_row, finish_row, fuse
-from .gated_norm cimport clear_sums, gate_row, norm_of
 from .fetch cimport LINE
+from .gated_norm cimport clear_sums, gate_row, norm_of
 from .geometry cimport real_taps
 from .simd cimport TILE_ROWS, VL
 from .tiles cimport SLIDE_ROWS, Epilogue, Taps, ceil_div, copy_patch

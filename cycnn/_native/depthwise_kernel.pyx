@@ -29,8 +29,8 @@ cdef enum:
     BLOCK_W = 16     # columns and pixels of a block, at most
     PIXELS = 96
     CHUNK = 8        # vectors of channels in a task, at most
-    LINE = 16
-    DISTANT = 1 << 18
+    AHEAD = 16 // VL    # vectors that come into the cache together: so many on is what is fetched
+    DISTANT = 1 << 18   # floats of both arrays that are too many for the caches of a core
     SUMS = 10 * VL   # floats: for each vector of channels, those of the taps and of the bias
     TASKS = 16       # parts x panels, at least, where there are so many blocks
 
@@ -201,7 +201,6 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             const geometry_t* g = &self.g
             Py_ssize_t C = g.OC, strip, n, oh, R, v, c, i, ih, strips = g.N * self.strips
             Py_ssize_t first = self.vectors * chunk // self.chunks, stop = self.vectors * (chunk + 1) // self.chunks
-            Py_ssize_t ahead, later
             float* sums = <float*> self.work + part * self.vectors * SUMS
             bint distant = self.x.size + self.dout.size > DISTANT
             strip_place_t p
@@ -217,14 +216,11 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
             R = g.OH * (i + 1) // self.strips - oh
             for v in range(first, stop):
                 c = max(min(v * VL, C - VL), 0)
-                p.distant = distant and v % (LINE // VL) == 0
-                later = oh
-                ahead = v + LINE // VL
-                if ahead >= stop:
-                    later, ahead = oh + R, first
-                p.ahead_row = g.IW * C
-                p.ahead = <const float*> self.x.data + ((n * g.IH + later * g.stride_h - g.pad_top + 3 - g.stride_h) * g.IW + 1 - g.pad_left) * C + ahead * VL
-                p.dout_ahead = <const float*> self.dout.data + (n * g.OH + later) * g.OW * C + ahead * VL
+                p.fetches = distant and v % AHEAD == 0
+                if v + AHEAD < stop:
+                    self.look_ahead(&p, n, oh, (v + AHEAD) * VL)
+                else:
+                    self.look_ahead(&p, n, oh + R, first * VL)
                 for i in range((R - 1) * g.stride_h + 3):
                     ih = oh * g.stride_h - g.pad_top + i
                     p.rows[i] = (
@@ -233,6 +229,14 @@ cdef class DepthwiseConv2DBackwardKernel(Step):
                 p.dout = <const float*> self.dout.data + (n * g.OH + oh) * g.OW * C + c
                 p.sums = sums + v * SUMS
                 add_strip(R, g.stride_h, self.pairs, &p)
+
+    cdef void look_ahead(self, strip_place_t* p, Py_ssize_t n, Py_ssize_t oh, Py_ssize_t c) noexcept nogil:
+        """Say what to fetch meanwhile: the strip from row `oh` on, at channel c, and what of x only it meets."""
+        cdef const geometry_t* g = &self.g
+        cdef Py_ssize_t ih = (oh - 1) * g.stride_h - g.pad_top + 3
+        p.dout_ahead = <const float*> self.dout.data + (n * g.OH + oh) * g.OW * g.OC + c
+        p.ahead = <const float*> self.x.data + ((n * g.IH + ih) * g.IW + 1 - g.pad_left) * g.OC + c
+        p.ahead_row = g.IW * g.OC
 
     cdef void reduce_strips(self, Py_ssize_t v) noexcept nogil:
         """Add the parts' sums of a vector of channels, in order; the last vector is moved back to end with them."""

@@ -20,10 +20,22 @@ cdef struct strip_place_t:
     Py_ssize_t lanes                     # channels, where there are less than a vector of them
     float* sums                          # of the taps and of dout
     bint with_bias
-    bint distant                         # whether the arrays are too large for the caches of a core
-    const float* ahead                   # what a later strip will meet of x and was not met before,
-    Py_ssize_t ahead_row                 # in rows so many floats apart,
-    const float* dout_ahead              # and of dout, to be fetched in time
+    bint fetches                         # what a later strip will read: of dout,
+    const float* dout_ahead
+    const float* ahead                   # and of x, in rows so many floats apart
+    Py_ssize_t ahead_row
+
+
+cdef inline void fetch_column(
+    const Py_ssize_t R, const Py_ssize_t S, const strip_place_t* p, Py_ssize_t column
+) noexcept nogil:
+    """Fetch a column of dout, and the columns of x that are new with it."""
+    cdef Py_ssize_t r, i
+    for r in range(R):
+        prefetch(p.dout_ahead + r * p.dout_row + column)
+    for r in range(R * S):
+        for i in range(S):
+            prefetch(p.ahead + r * p.ahead_row + S * column + i * p.pixel)
 
 
 cdef inline void gradient_strip(
@@ -47,13 +59,8 @@ cdef inline void gradient_strip(
             if T == 1:
                 t[1][r] = t[2][r]
             t[last][r] = vf_zero()
-        if p.distant and j + last < p.columns:
-            column = (j + last) * (1 + pairs) * p.pixel
-            for r in range(R):
-                prefetch(p.dout_ahead + r * p.dout_row + column)
-            for r in range(R * S):
-                for m in range(S):
-                    prefetch(p.ahead + r * p.ahead_row + S * column + m * p.pixel)
+        if p.fetches and j + last < p.columns:
+            fetch_column(R, S, p, (j + last) * (1 + pairs) * p.pixel)
         if j + last < p.columns:
             side, column = p.odd and j + last == p.columns - 1, (j + last) * (1 + pairs) * p.pixel
             for r in range(R):

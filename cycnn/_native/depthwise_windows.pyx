@@ -107,7 +107,7 @@ cdef inline void store_row(
     const Py_ssize_t r, const Py_ssize_t R, const Py_ssize_t W, const bint whole, const bint pairs, const bint few,
     const bint gated, const target_t* p, Py_ssize_t c, vf* t, vf low, vf high, Gate* gate
 ) noexcept nogil:
-    """Store row r of a tile; RELU and RELU6 are applied or chained in passing, or it passes the gate of a normalisation."""
+    """Store row r of a tile; in passing RELU and RELU6 are applied or chained, or what is `gated` passes the gate."""
     cdef Py_ssize_t j, column = (1 + pairs) * p.pixel, at = c + r * p.out_row
     cdef vf y
     if gated:

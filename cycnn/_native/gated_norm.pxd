@@ -3,8 +3,8 @@
     z = scale_c x + shift_c,    dz = dout act'(z),    first_c += dz,    second_c += dz (x - mean_c)
 
 Gated by z, which is computed from x as in `ChannelAffine`, the gradient needs no other output of the normalisation, and
-its two sums over all pixels, of which those of gamma, of beta and of x are made, need no pass of their own. Each task has
-its part of the sums; `NormSums` adds them up in order.
+its two sums over all pixels, of which the gradients of gamma, beta and x are made, need no pass of their own. Each task
+has its part of the sums; `NormSums` adds them up in order.
 """
 
 from libc.math cimport NAN
@@ -41,6 +41,7 @@ cdef inline Norm norm_of(GatedStep step) noexcept nogil:
 
 
 cdef inline void clear_sums(const Norm* norm, Py_ssize_t part, Py_ssize_t c, Py_ssize_t channels) noexcept nogil:
+    """Begin a part's sums of some channels, from c on."""
     cdef Py_ssize_t i
     cdef float* sums = norm.sums + part * 2 * norm.channels + c
     for i in range(channels):
@@ -68,7 +69,7 @@ cdef inline vf pass_gate(Gate* gate, const Py_ssize_t odd, vf dout, vf x) noexce
 cdef inline void keep_sums(
     const Norm* norm, Py_ssize_t part, Py_ssize_t c, const bint few, Py_ssize_t lanes, const Gate* gate
 ) noexcept nogil:
-    """Add what a gate has summed to the sums of a part."""
+    """Add what a gate has summed to the sums of a part, of a vector of channels from c on or of some lanes of it."""
     cdef float* sums = norm.sums + part * 2 * norm.channels + c
     store_lanes(sums, vf_add(load_lanes(sums, few, lanes), vf_add(gate.first[0], gate.first[1])), few, lanes)
     sums += norm.channels
@@ -78,6 +79,7 @@ cdef inline void keep_sums(
 cdef inline void gate_pixel(
     Gate* gate, const Py_ssize_t odd, const float* x, float* out, const bint few, Py_ssize_t lanes
 ) noexcept nogil:
+    """Turn dout, which stands in `out`, into dz for a vector of one pixel."""
     store_lanes(out, pass_gate(gate, odd, load_lanes(out, few, lanes), load_lanes(x, few, lanes)), few, lanes)
 
 
@@ -87,8 +89,7 @@ cdef inline void gate_vectors(
 ) noexcept nogil:
     """Pass a vector of each of some pixels."""
     cdef Gate gate = gate_of(norm, c, few, lanes)
-    cdef Py_ssize_t i
-    for i in range(pixels // 2):
+    for _ in range(pixels // 2):
         gate_pixel(&gate, 0, x, out, few, lanes)
         gate_pixel(&gate, 1, x + pixel, out + pixel, few, lanes)
         x += 2 * pixel

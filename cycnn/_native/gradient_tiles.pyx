@@ -173,8 +173,8 @@ cdef Py_ssize_t pack_panel(
 ) noexcept nogil:
     """Copy some numbers of each pixel of b to a panel, in whole vectors, which the product's b is from now on.
 
-    Two vectors are copied by a tile that reads them anyway: memory is waited for less. Return for how many rows of a the
-    product is added already.
+    Two vectors are copied by a tile that reads them anyway, so that memory is waited for less. Return for how many rows
+    of a the product is added already.
     """
     cdef Py_ssize_t done = 0, step
     cdef const char* ahead

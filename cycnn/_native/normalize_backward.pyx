@@ -22,9 +22,9 @@ from .simd cimport VL
 from .strips cimport STRIP, strip_products
 
 cdef enum:
-    ROWS = 128     # rows that are summed in real_t, at most, before they join the double sums
-    BAND = 512 * VL  # numbers of a band of rows, about: strips go down one band after the other, for memory is read in lines
-    BAND_ROWS = 8  # and its rows, at least
+    ROWS = 128       # rows that are summed in real_t, at most, before they join the double sums
+    BAND = 512 * VL  # numbers of a band of rows, about: strips go down one band after the other, in the order of memory
+    BAND_ROWS = 8    # and its rows, at least
 
 ctypedef void (*centers_loop)(
     const void* mean, void* out, Py_ssize_t C, Py_ssize_t G, Py_ssize_t repeats
@@ -388,7 +388,7 @@ cdef class SumOfImages(Step):
 
 
 cdef class NormSums(Step):
-    """by_shift = sum of dout, by_scale = sum of dout xhat, from the sums of dout and of dout (x - mean) of some parts."""
+    """by_shift = sum of dout, by_scale = sum of dout xhat, from the sums of dout and dout (x - mean) of some parts."""
 
     cdef:
         Buffer sums                # IN  (parts, 2, C)

@@ -10,7 +10,7 @@ gathered, in row-major order.
 
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from cycnn._native.runtime cimport Buffer
 from .activations cimport LINEAR, RELU, RELU6, activation_code, chain_activation, real_t
@@ -96,6 +96,9 @@ cdef inline void _spread_rows(
         Py_ssize_t out_end = g.N * g.OH * g.OW * C - lanes, dx_end = stop * g.IW * C - lanes
     for r in range(first, stop):
         oh, kh = (r % g.IH + g.pad_top) // g.stride_h, (r % g.IH + g.pad_top) % g.stride_h
+        if average and 0 < kh < g.KH and r > first and r % g.IH > 0:  # the same windows hold the row before
+            memcpy(dx + r * g.IW * C, dx + (r - 1) * g.IW * C, g.IW * C * sizeof(real_t))
+            continue
         top = oh * g.stride_h - g.pad_top
         real_taps(top, g.IH, g.KH, 1, &kh_first, &kh_stop)
         done = 0  # columns of this row
