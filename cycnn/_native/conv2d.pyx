@@ -60,7 +60,7 @@ cdef void correlate_row(
         Py_ssize_t tiles = ceil_div(columns, SLIDE_ROWS if slides else TILE_ROWS)
         Py_ssize_t per_row = phase.run_columns * phase.run_channels, first, stop, t, start, end
         Py_ssize_t size = phase.KH * phase.KW * c.C * PANEL if phase.fetches else 0, shares = rows * tiles
-        Py_ssize_t step = ceil_div(ahead.stop - ahead.first, tiles), line
+        Py_ssize_t step = ceil_div(ahead.stop - ahead.first, tiles) if ahead.lines > 0 else 0, line
         const float* next_panel = panel + size
         Taps taps
     real_taps(top, c.SH, phase.KH, phase.dilation_h, &first, &stop)
@@ -72,8 +72,9 @@ cdef void correlate_row(
     for t in range(tiles):
         start, end = columns * t // tiles, columns * (t + 1) // tiles
         taps.ahead = next_panel + size * (row * tiles + t) // shares
-        line = ahead.first + t * step
-        fetch_ahead(ahead, line, min(line + step, ahead.stop))
+        if step > 0:
+            line = ahead.first + t * step
+            fetch_ahead(ahead, line, min(line + step, ahead.stop))
         if slides:
             slide_tile(
                 end - start, phase.KW, stop - first, phase.dilation_h * source_row, c.C,
@@ -96,7 +97,8 @@ cdef Ahead look_ahead(
         Py_ssize_t place = min(n * c.out_image + oh * c.out_row + ow * c.out_pixel + c.ahead, (n + 1) * c.out_image)
     ahead.residual = residual + place if residual != NULL else NULL
     ahead.y = y + place if y != NULL else NULL
-    ahead.lines = min(c.ahead, c.N * c.out_image - place) // LINE
+    ahead.first = ahead.stop = 0
+    ahead.lines = 0 if residual == NULL and y == NULL else min(c.ahead, c.N * c.out_image - place) // LINE
     return ahead
 
 
@@ -161,9 +163,10 @@ cdef void correlate_block(
                     pieces = ceil_div(i, c.span) if y != NULL or residual != NULL else 1
                     for t in range(pieces):
                         start, width = i * t // pieces, i * (t + 1) // pieces - i * t // pieces
-                        share = ((p * rows + r) * c.count + f) * pieces + t
-                        ahead.first = ahead.lines * share // (shares * pieces)
-                        ahead.stop = ahead.lines * (share + 1) // (shares * pieces)
+                        if ahead.lines > 0:
+                            share = ((p * rows + r) * c.count + f) * pieces + t
+                            ahead.first = ahead.lines * share // (shares * pieces)
+                            ahead.stop = ahead.lines * (share + 1) // (shares * pieces)
                         correlate_row(
                             c, phase, source + (r * c.stride_h + c.pad_top - phase.pad_top) * source_row
                             + (start * c.stride_w + c.pad_left - phase.pad_left) * pixel, source_row, pixel, starts,
